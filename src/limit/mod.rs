@@ -1,0 +1,5 @@
+//! May it do this now?
+
+mod standing;
+
+pub use standing::{Standing, Standings};

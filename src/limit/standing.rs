@@ -1,0 +1,65 @@
+//! Where a caller stands against a limit: the facts behind every rate-limit header.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Timestamp;
+
+/// Where one caller stands against one limit, after the request was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// The limit's name, as in `RateLimit-Policy`.
+    pub name: Arc<str>,
+    /// How much the quota allows in a window.
+    pub limit: u64,
+    /// The quota's window.
+    pub window: Duration,
+    /// How much is left; never negative.
+    pub remaining: u64,
+    /// When the whole quota is there again.
+    pub reset: Timestamp,
+    /// How long until then.
+    pub reset_after: Duration,
+}
+
+/// Where one caller stands against all limits of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standings(Kept);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Kept {
+    #[default]
+    None,
+    One(Standing),
+    Many(Vec<Standing>),
+}
+
+impl Standings {
+    /// Adds one.
+    pub fn push(&mut self, standing: Standing) {
+        self.0 = match std::mem::take(&mut self.0) {
+            Kept::None => Kept::One(standing),
+            Kept::One(first) => Kept::Many(vec![first, standing]),
+            Kept::Many(mut all) => {
+                all.push(standing);
+                Kept::Many(all)
+            }
+        };
+    }
+
+    /// All of them, in the order of the limits.
+    pub fn as_slice(&self) -> &[Standing] {
+        match &self.0 {
+            Kept::None => &[],
+            Kept::One(standing) => std::slice::from_ref(standing),
+            Kept::Many(all) => all,
+        }
+    }
+
+    /// The one with the least left, which is the one that a client must watch; of equals, the one
+    /// that is full again last.
+    pub fn tightest(&self) -> Option<&Standing> {
+        self.as_slice().iter().min_by_key(|s| (s.remaining, std::cmp::Reverse(s.reset)))
+    }
+}
