@@ -1,0 +1,324 @@
+//! How a key looks: brand, environment, body, checksum.
+
+use std::ops::RangeInclusive;
+
+use zeroize::Zeroizing;
+
+use super::{Environment, GenerateError, KeyToken};
+use crate::ConfigError;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const CHECKSUM: usize = 6;
+/// 27 characters of base62 hold 160 bits.
+const SHORTEST_BODY: usize = 27;
+/// 32 characters hold 190 bits, 166 of them behind the display prefix; a whole `sk_live_` key still
+/// fits one block of SHA-256.
+const BODY: usize = 32;
+const LONGEST: usize = 255;
+const SHOWN: usize = 4;
+
+/// How the keys of one brand look.
+///
+/// ```
+/// use keygate::{Environment, KeyFormat};
+///
+/// let ours = KeyFormat::new("acme")?; // acme_live_…, acme_test_…, with a checksum
+/// let named = KeyFormat::new("acme")?.environments("prod", "dev")?; // acme_prod_…, acme_dev_…
+/// let theirs = KeyFormat::existing("old-", 20..=40)?; // whatever they once issued
+/// # assert!(ours.generate(Environment::Test)?.reveal().starts_with("acme_test_"));
+/// # assert!(named.generate(Environment::Live)?.reveal().starts_with("acme_prod_"));
+/// # assert!(theirs.generate(Environment::Live).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyFormat {
+    brand: String,
+    prefixes: Vec<Prefix>,
+    body: RangeInclusive<usize>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+struct Prefix {
+    text: String,
+    environment: Option<Environment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Issued here: base62 with a checksum.
+    Ours,
+    /// Issued here: base62 alone.
+    OursUnchecked,
+    /// Issued elsewhere.
+    Existing,
+}
+
+impl KeyFormat {
+    /// Keys of `brand`, which may hold underscores: `<brand>_live_…` and `<brand>_test_…`, 32
+    /// characters of base62 (190 bits) and a checksum of 6.
+    ///
+    /// # Errors
+    ///
+    /// When `brand` is not 1 to 32 characters of `a-z`, `0-9` and `_` that begin with a letter and
+    /// end with a letter or digit.
+    pub fn new(brand: &str) -> Result<Self, ConfigError> {
+        if !is_word(brand) {
+            return Err(ConfigError::invalid("key brand", brand, WORD));
+        }
+        Ok(Self::of(brand))
+    }
+
+    fn of(brand: &str) -> Self {
+        Self {
+            brand: brand.to_owned(),
+            prefixes: both(brand, "live", "test"),
+            body: BODY..=BODY,
+            origin: Origin::Ours,
+        }
+    }
+
+    /// `sk_live_…` and `sk_test_…`.
+    pub fn sk() -> Self {
+        Self::of("sk")
+    }
+
+    /// `cvtk_live_…` and `cvtk_test_…`.
+    pub fn cvtk() -> Self {
+        Self::of("cvtk")
+    }
+
+    /// Keys that exist already: `prefix`, then as many characters as `body` tells, of those that a
+    /// bearer token may hold (RFC 6750 section 2.1), without a checksum. Such a key's environment is
+    /// that of its record. No key is generated in this format.
+    ///
+    /// # Errors
+    ///
+    /// When `prefix` holds other characters, or `body` allows less than 16 or more than 255.
+    pub fn existing(prefix: &str, body: RangeInclusive<usize>) -> Result<Self, ConfigError> {
+        if !prefix.bytes().all(is_token68) || prefix.len() > 64 {
+            return Err(ConfigError::invalid(
+                "key prefix",
+                prefix,
+                "not of a bearer token's characters",
+            ));
+        }
+        if *body.start() < 16 || *body.end() > LONGEST || body.is_empty() {
+            let given = format!("{body:?}");
+            return Err(ConfigError::invalid("key length", given, "not within 16 to 255"));
+        }
+        let prefixes = vec![Prefix { text: prefix.to_owned(), environment: None }];
+        Ok(Self { brand: prefix.to_owned(), prefixes, body, origin: Origin::Existing })
+    }
+
+    /// Other words for the environments than `live` and `test`.
+    ///
+    /// # Errors
+    ///
+    /// When a word would be no brand (see [`KeyFormat::new`]), or both are the same.
+    pub fn environments(mut self, live: &str, test: &str) -> Result<Self, ConfigError> {
+        for word in [live, test] {
+            if !is_word(word) {
+                return Err(ConfigError::invalid("environment", word, WORD));
+            }
+        }
+        if live == test {
+            return Err(ConfigError::invalid("environment", live, "names both environments"));
+        }
+        self.prefixes = both(&self.brand, live, test);
+        Ok(self)
+    }
+
+    /// No environment in the text: `<brand>_…`. A key's environment is that of its record.
+    #[must_use]
+    pub fn without_environments(mut self) -> Self {
+        self.prefixes = vec![Prefix { text: format!("{}_", self.brand), environment: None }];
+        self
+    }
+
+    /// Another length of the body, in characters of base62 (5.95 bits each).
+    ///
+    /// # Errors
+    ///
+    /// When `length` is below 27 (160 bits) or above 128.
+    pub fn body_length(mut self, length: usize) -> Result<Self, ConfigError> {
+        if !(SHORTEST_BODY..=128).contains(&length) {
+            return Err(ConfigError::invalid("key length", length, "not within 27 to 128"));
+        }
+        self.body = length..=length;
+        Ok(self)
+    }
+
+    /// No checksum: a mistyped key costs a look into the store.
+    #[must_use]
+    pub fn without_checksum(mut self) -> Self {
+        if self.origin == Origin::Ours {
+            self.origin = Origin::OursUnchecked;
+        }
+        self
+    }
+
+    /// Makes a key from the operating system's random numbers.
+    ///
+    /// # Errors
+    ///
+    /// When the format is one of [existing](Self::existing) keys, or the system's generator fails.
+    pub fn generate(&self, environment: Environment) -> Result<KeyToken, GenerateError> {
+        if self.origin == Origin::Existing {
+            return Err(GenerateError::ExistingOnly { prefix: self.brand.clone() });
+        }
+        // Room for all of it at once: growing would leave copies of the secret behind.
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST));
+        text.push_str(self.prefix_of(environment));
+        push_random(&mut text, *self.body.end())?;
+        if self.origin == Origin::Ours {
+            let checksum = checksum(text.as_bytes());
+            text.extend(checksum.map(char::from));
+        }
+        Ok(KeyToken::new(text))
+    }
+
+    fn prefix_of(&self, environment: Environment) -> &str {
+        self.prefixes
+            .iter()
+            .find(|prefix| prefix.environment.is_none_or(|of| of == environment))
+            .map_or("", |prefix| &prefix.text)
+    }
+
+    /// What may be shown of `key` to tell it from others: its prefix and 4 characters.
+    pub fn display_prefix(&self, key: &KeyToken) -> String {
+        let key = key.reveal();
+        let prefix = self.prefixes.iter().find(|prefix| key.starts_with(&prefix.text));
+        let end = prefix.map_or(0, |prefix| prefix.text.len()) + SHOWN;
+        key.get(..end).unwrap_or_default().to_owned()
+    }
+
+    fn is_well_formed(&self, body: &[u8], whole: &[u8]) -> bool {
+        match self.origin {
+            Origin::Existing => {
+                self.body.contains(&body.len()) && body.iter().all(|b| is_token68(*b))
+            }
+            Origin::OursUnchecked => self.body.contains(&body.len()) && is_base62(body),
+            Origin::Ours => {
+                body.len() == self.body.end() + CHECKSUM && is_base62(body) && has_checksum(whole)
+            }
+        }
+    }
+}
+
+const WORD: &str = "not 1 to 32 characters of a-z, 0-9 and _ from a letter to a letter or digit";
+
+fn is_word(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    text.len() <= 32
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+        && !text.ends_with('_')
+}
+
+fn both(brand: &str, live: &str, test: &str) -> Vec<Prefix> {
+    [(live, Environment::Live), (test, Environment::Test)]
+        .map(|(word, environment)| Prefix {
+            text: format!("{brand}_{word}_"),
+            environment: Some(environment),
+        })
+        .into()
+}
+
+fn is_token68(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b)
+}
+
+fn is_base62(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// CRC-32 of what stands before it, in base62: 62^6 is more than 2^32.
+fn checksum(text: &[u8]) -> [u8; CHECKSUM] {
+    let mut rest = crc32fast::hash(text) as usize;
+    let mut digits = [0; CHECKSUM];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[rest % 62];
+        rest /= 62;
+    }
+    digits
+}
+
+fn has_checksum(whole: &[u8]) -> bool {
+    whole.split_last_chunk().is_some_and(|(text, last)| checksum(text) == *last)
+}
+
+fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
+    let full = text.len() + count;
+    let mut bytes = Zeroizing::new([0; 64]);
+    while text.len() < full {
+        getrandom::fill(&mut *bytes).map_err(GenerateError::Random)?;
+        // Of 256 values 248 are four times 62: the others would make some characters likelier.
+        let even = bytes.iter().filter(|byte| **byte < 248);
+        let digits = even.map(|byte| char::from(BASE62[usize::from(byte % 62)]));
+        let missing = full - text.len();
+        text.extend(digits.take(missing));
+    }
+    Ok(())
+}
+
+/// What a text is, by the formats configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It begins like none of the formats' keys.
+    Foreign,
+    /// It begins like a key but can't be one: wrong length, characters or checksum.
+    Malformed,
+    /// It can be a key, of this environment if its text names one.
+    Key(Option<Environment>),
+}
+
+/// All formats of a gate.
+#[derive(Clone, Debug)]
+pub(crate) struct Formats(Vec<KeyFormat>);
+
+impl Formats {
+    /// # Errors
+    ///
+    /// When two formats share a prefix, so that a key could be of either.
+    pub(crate) fn new(formats: Vec<KeyFormat>) -> Result<Self, ConfigError> {
+        let mut seen = std::collections::HashSet::new();
+        for prefix in formats.iter().flat_map(|format| &format.prefixes) {
+            if !seen.insert(&prefix.text) {
+                return Err(ConfigError::invalid(
+                    "key prefix",
+                    &prefix.text,
+                    "stands in two formats",
+                ));
+            }
+        }
+        Ok(Self(formats))
+    }
+
+    /// Reads `text` by the format with the longest prefix that fits.
+    pub(crate) fn read(&self, text: &str) -> Reading {
+        let Some((format, prefix)) = self.find(text) else {
+            return Reading::Foreign;
+        };
+        let body = &text.as_bytes()[prefix.text.len()..];
+        if format.is_well_formed(body, text.as_bytes()) {
+            Reading::Key(prefix.environment)
+        } else {
+            Reading::Malformed
+        }
+    }
+
+    fn find(&self, text: &str) -> Option<(&KeyFormat, &Prefix)> {
+        self.0
+            .iter()
+            .flat_map(|format| format.prefixes.iter().map(move |prefix| (format, prefix)))
+            .filter(|(_, prefix)| text.starts_with(&prefix.text))
+            .max_by_key(|(_, prefix)| prefix.text.len())
+    }
+
+    /// The prefix with which `text` begins and 4 more characters, if it is one of ours.
+    pub(crate) fn display<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let (_, prefix) = self.find(text)?;
+        text.get(..prefix.text.len() + SHOWN)
+    }
+}
