@@ -12,6 +12,7 @@ pub mod policy;
 mod principal;
 mod rejection;
 pub mod render;
+pub mod store;
 mod tenant;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};

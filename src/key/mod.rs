@@ -20,6 +20,7 @@ mod environment;
 mod format;
 mod record;
 mod token;
+pub(crate) mod verify;
 
 pub use digest::KeyDigest;
 pub use environment::{Environment, EnvironmentPolicy};

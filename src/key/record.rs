@@ -88,6 +88,7 @@ pub struct KeyRecord {
     status: KeyStatus,
     networks: Arc<[IpNet]>,
     quota: Option<Quota>,
+    revision: u64,
     seats: Seats,
 }
 
@@ -107,6 +108,7 @@ impl KeyRecord {
             status: KeyStatus::Active,
             networks: Arc::default(),
             quota: None,
+            revision: 0,
             seats: Seats::default(),
         }
     }
@@ -182,6 +184,14 @@ impl KeyRecord {
         self
     }
 
+    /// The revision that a store has read; see
+    /// [`KeyAdmin::replace`](crate::store::KeyAdmin::replace).
+    #[must_use]
+    pub fn with_revision(mut self, revision: u64) -> Self {
+        self.revision = revision;
+        self
+    }
+
     /// Names the key.
     pub fn id(&self) -> &KeyId {
         &self.id
@@ -240,6 +250,11 @@ impl KeyRecord {
     /// Its own quota.
     pub fn quota(&self) -> Option<&Quota> {
         self.quota.as_ref()
+    }
+
+    /// How often it was changed.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Where limits keep their counters at hand.

@@ -1,7 +1,15 @@
-//! May it do this here?
+//! May it do this here? Scopes, what routes ask, where requests come from.
 
+pub mod address;
+mod forwarded;
+mod origin;
 mod requirement;
+pub mod routes;
 mod scope;
 
+pub use address::{ClientAddress, ForwardingHeader, PeerAddr};
+pub use origin::SameOrigin;
 pub use requirement::Policy;
+pub(crate) use routes::Asks;
+pub use routes::Routes;
 pub use scope::{Access, Scope, ScopeSet};

@@ -1,0 +1,337 @@
+//! The road of a request, from its head to a principal or a refusal.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::request::Parts;
+
+use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
+use crate::credential::{Credential, Sources};
+use crate::jwt::{JwtVerifier, VerifiedToken};
+use crate::key::verify::{self, Presented};
+use crate::key::{EnvironmentPolicy, Formats};
+use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
+use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
+use crate::store::{KeyStore, StoreError, TenantDirectory};
+use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp, trace};
+
+/// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
+/// usable without one.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// use keygate::{AuthLayer, RejectionKind, store::MemoryStore};
+///
+/// let gate = AuthLayer::new(MemoryStore::new()).into_authenticator();
+/// let (head, _body) = http::Request::get("/").body(())?.into_parts();
+/// let refused = gate.authenticate(&head).await.verdict.unwrap_err();
+/// assert_eq!(refused.kind(), RejectionKind::MissingCredential);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Authenticator {
+    pub(crate) sources: Sources,
+    pub(crate) formats: Formats,
+    pub(crate) environments: EnvironmentPolicy,
+    pub(crate) store: Arc<dyn KeyStore>,
+    pub(crate) verifier: Option<Arc<JwtVerifier>>,
+    pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
+    pub(crate) suspended_pass: bool,
+    pub(crate) optional: bool,
+    pub(crate) routes: Routes,
+    pub(crate) policy: Policy,
+    pub(crate) origin: SameOrigin,
+    pub(crate) address: ClientAddress,
+    pub(crate) limits: Limits,
+    pub(crate) failures: Option<FailureBudget>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// How a request's road ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Who may pass, `None` on a public route or, where authentication is optional, for a request
+    /// without a credential; or why nobody may.
+    pub verdict: Result<Option<Principal>, Rejection>,
+    /// Where an authenticated caller stands against its limits, refused or not.
+    pub standings: Standings,
+}
+
+/// What the stores have told of a credential, or what is known without them.
+pub(crate) enum Answer {
+    Open,
+    Anonymous,
+    Refused(RejectionKind),
+    Rejected(Rejection),
+    Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
+    Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
+}
+
+/// A question that a store has to answer.
+pub(crate) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// An answer, at once where the stores are in memory.
+pub(crate) enum Identity {
+    Known(Answer),
+    Asked(Question),
+}
+
+impl Authenticator {
+    /// Walks the road: credential, key or JWT, principal, limit, policy.
+    pub async fn authenticate(&self, request: &Parts) -> Outcome {
+        let now = self.clock.now();
+        match self.identify(request, now) {
+            Identity::Known(answer) => self.admit(request, answer, now),
+            Identity::Asked(question) => self.admit(request, question.await, self.clock.now()),
+        }
+    }
+
+    /// The first half: what the credential is, and what is known of it.
+    pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
+        if is_preflight(request) {
+            return Identity::Known(Answer::Open);
+        }
+        match self.credential(request, now) {
+            Ok(Some(Credential::ApiKey(presented))) => self.ask_key(presented),
+            Ok(Some(Credential::Jwt(token))) => self.ask_token(&token, now),
+            Ok(None) => Identity::Known(Answer::Anonymous),
+            Err(answer) => Identity::Known(answer),
+        }
+    }
+
+    /// The second half: who that is, whether it may now, and whether it may here.
+    ///
+    /// The limit comes before the policy: a request refused for its scope counts like any other of
+    /// its caller.
+    pub(crate) fn admit(&self, request: &Parts, answer: Answer, now: Timestamp) -> Outcome {
+        let principal = match self.prove(request, answer, now) {
+            Ok(Some(principal)) => principal,
+            Ok(None) => return Outcome { verdict: Ok(None), standings: Standings::default() },
+            Err(rejection) => return self.refuse(request, rejection, now),
+        };
+        let (limited, standings) = self.count(request, &principal, now);
+        let judged = limited.and_then(|()| self.judge(request, &principal));
+        if let Err(rejection) = &judged {
+            trace::refused(rejection, Some(&principal), None, || self.address.of(request));
+        }
+        Outcome { verdict: judged.map(|()| Some(principal)), standings }
+    }
+
+    fn credential<'r>(
+        &self,
+        request: &'r Parts,
+        now: Timestamp,
+    ) -> Result<Option<Credential<'r>>, Answer> {
+        if let Some(Asks::Nothing) = self.routes.asks(request).map_err(Answer::Refused)? {
+            return Err(Answer::Open);
+        }
+        let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
+        let Some(found) = found else { return Ok(None) };
+        if found.is_ambient() {
+            self.origin.check(request).map_err(Answer::Refused)?;
+        }
+        self.check_failures(request, now).map_err(Answer::Rejected)?;
+        let admits = |environment| self.environments.admits(environment);
+        found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
+    }
+
+    fn ask_key(&self, presented: Presented) -> Identity {
+        if let Some(found) = self.store.peek(&presented.digest) {
+            return Identity::Known(Answer::Key(presented, found));
+        }
+        let store = Arc::clone(&self.store);
+        Identity::Asked(Box::pin(async move {
+            let found = store.find(&presented.digest).await;
+            Answer::Key(presented, found)
+        }))
+    }
+
+    fn ask_token(&self, token: &str, now: Timestamp) -> Identity {
+        let Some(verifier) = &self.verifier else {
+            return Identity::Known(Answer::Refused(KeyInvalid));
+        };
+        match verifier.verify(token, now) {
+            Ok(token) => self.ask_tenant(Box::new(token)),
+            Err(error) => Identity::Known(Answer::Rejected(error.into())),
+        }
+    }
+
+    fn ask_tenant(&self, token: Box<VerifiedToken>) -> Identity {
+        let Some(directory) = &self.directory else {
+            let tenant = token.tenant().map(|id| Arc::new(Tenant::new(id.clone())));
+            return Identity::Known(Answer::Token(token, Ok(tenant)));
+        };
+        let Some(id) = token.tenant().cloned() else {
+            return Identity::Known(Answer::Refused(TokenInvalid));
+        };
+        if let Some(tenant) = directory.peek_tenant(&id) {
+            return Identity::Known(Answer::Token(token, tenant));
+        }
+        let directory = Arc::clone(directory);
+        Identity::Asked(Box::pin(async move {
+            let tenant = directory.tenant(&id).await;
+            Answer::Token(token, tenant)
+        }))
+    }
+
+    fn prove(
+        &self,
+        request: &Parts,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, Rejection> {
+        match answer {
+            Answer::Open => Ok(None),
+            Answer::Anonymous if self.optional => Ok(None),
+            Answer::Anonymous => Err(MissingCredential.into()),
+            Answer::Refused(kind) => Err(kind.into()),
+            Answer::Rejected(rejection) => Err(rejection),
+            Answer::Key(presented, found) => {
+                let record = found.map_err(unavailable)?.ok_or(KeyInvalid)?;
+                self.prove_key(request, &record, &presented, now)?;
+                Ok(Some(Principal::of_key(record)))
+            }
+            Answer::Token(token, tenant) => {
+                let tenant = tenant.map_err(unavailable)?;
+                self.prove_tenant(tenant.as_deref())?;
+                Ok(Some(Principal::of_token(*token, tenant)))
+            }
+        }
+    }
+
+    fn prove_key(
+        &self,
+        request: &Parts,
+        record: &KeyRecord,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<(), RejectionKind> {
+        verify::verify(record, presented, self.environments, now)?;
+        self.check_suspension(record.tenant())?;
+        verify::verify_address(record, || self.address.of(request))
+    }
+
+    /// With a directory, a token's tenant has to be in it.
+    fn prove_tenant(&self, tenant: Option<&Tenant>) -> Result<(), RejectionKind> {
+        match tenant {
+            Some(tenant) => self.check_suspension(tenant),
+            None if self.directory.is_some() => Err(TokenInvalid),
+            None => Ok(()),
+        }
+    }
+
+    fn check_suspension(&self, tenant: &Tenant) -> Result<(), RejectionKind> {
+        if tenant.is_suspended() && !self.suspended_pass {
+            return Err(RejectionKind::TenantSuspended);
+        }
+        Ok(())
+    }
+
+    fn count(
+        &self,
+        request: &Parts,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> (Result<(), Rejection>, Standings) {
+        if self.limits.is_empty() {
+            return (Ok(()), Standings::default());
+        }
+        let caller = Caller::new(principal, request, self.address.of(request));
+        match self.limits.take(&caller, now) {
+            Ok(Verdict::Admitted(standings)) => (Ok(()), standings),
+            Ok(Verdict::Denied { standings, retry_after }) => (Err(limited(retry_after)), standings),
+            Err(error) => (Err(unavailable(error)), Standings::default()),
+        }
+    }
+
+    fn judge(&self, request: &Parts, principal: &Principal) -> Result<(), Rejection> {
+        self.policy.check(principal)?;
+        match self.routes.asks(request)? {
+            Some(Asks::Policy(policy)) => policy.check(principal),
+            Some(Asks::Nothing) | None => Ok(()),
+        }
+    }
+
+    /// Ends the road of a request whose caller is not known.
+    fn refuse(&self, request: &Parts, rejection: Rejection, now: Timestamp) -> Outcome {
+        let rejection = match &self.failures {
+            Some(budget) if is_failure(rejection.kind()) => {
+                counted(budget, self.address.of(request), rejection, now)
+            }
+            _ => rejection,
+        };
+        let shown = || self.sources.find(&request.headers).ok().flatten();
+        let shown = trace::ON.then(shown).flatten();
+        let shown = shown.as_ref().and_then(|found| found.display(&self.formats));
+        trace::refused(&rejection, None, shown, || self.address.of(request));
+        Outcome { verdict: Err(rejection), standings: Standings::default() }
+    }
+
+    fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
+        match &self.failures {
+            Some(budget) if budget.is_before_verification() => {
+                let wait = budget.exhausted(self.address.of(request), now);
+                wait.map_err(unavailable)?.map_or(Ok(()), |wait| Err(too_many(wait)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.
+fn is_preflight(request: &Parts) -> bool {
+    request.method == http::Method::OPTIONS
+        && request.headers.contains_key(ORIGIN)
+        && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// A credential was presented and was not good: an attempt.
+fn is_failure(kind: RejectionKind) -> bool {
+    kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
+}
+
+fn counted(
+    budget: &FailureBudget,
+    address: Option<IpAddr>,
+    rejection: Rejection,
+    now: Timestamp,
+) -> Rejection {
+    match budget.record(address, now) {
+        Ok(None) => rejection,
+        Ok(Some(wait)) => too_many(wait),
+        Err(error) => unavailable(error),
+    }
+}
+
+fn too_many(wait: std::time::Duration) -> Rejection {
+    Rejection::new(RejectionKind::TooManyFailures).with_retry_after(wait)
+}
+
+fn limited(wait: Option<std::time::Duration>) -> Rejection {
+    let rejection = Rejection::new(RejectionKind::RateLimited);
+    match wait {
+        Some(wait) => rejection.with_retry_after(wait),
+        None => rejection,
+    }
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
+    Rejection::new(RejectionKind::Unavailable).with_source(error)
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("sources", &self.sources)
+            .field("environments", &self.environments)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

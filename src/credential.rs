@@ -1,0 +1,309 @@
+//! Finds the one credential of a request, and tells a key from a JWT by its looks.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+
+use crate::RejectionKind::{self, AmbiguousCredential, KeyInvalid, TokenInvalid};
+use crate::key::verify::Presented;
+use crate::key::{Formats, Reading};
+use crate::{ConfigError, Environment, KeyDigest, jwt};
+
+/// Longer credentials are refused before anything is done with them, in bytes.
+const LONGEST: usize = 16 * 1024;
+/// Longer cookie lines are not searched, in bytes over all lines.
+const LONGEST_COOKIES: usize = 64 * 1024;
+
+/// One place in a request where a credential may stand, and of which kind.
+///
+/// ```
+/// use keygate::Source;
+///
+/// let sources = [
+///     Source::bearer(),                        // Authorization: Bearer, a key or a JWT
+///     Source::header("x-api-key")?,            // X-API-Key, a key
+///     Source::cookie("session")?,              // a JWT in a cookie
+///     Source::basic(),                         // the user name of Authorization: Basic, a key
+///     Source::header("x-token")?.tokens_only(),
+/// ];
+/// # let _ = sources;
+/// # Ok::<(), keygate::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    place: Place,
+    kinds: Kinds,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Bearer,
+    Basic,
+    Header(HeaderName),
+    Cookie(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kinds {
+    Both,
+    Keys,
+    Tokens,
+}
+
+impl Source {
+    /// `Authorization: Bearer …` (RFC 6750 section 2.1), for keys and JWTs.
+    pub const fn bearer() -> Self {
+        Self { place: Place::Bearer, kinds: Kinds::Both }
+    }
+
+    /// The user name of `Authorization: Basic …` (RFC 7617), for keys. The password is not looked at.
+    pub const fn basic() -> Self {
+        Self { place: Place::Basic, kinds: Kinds::Keys }
+    }
+
+    /// A header of that name, for keys.
+    ///
+    /// # Errors
+    ///
+    /// When `name` is no header's name, or one that has a meaning of its own.
+    pub fn header(name: &str) -> Result<Self, ConfigError> {
+        match HeaderName::try_from(name) {
+            Ok(name) if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") => {
+                Err(ConfigError::invalid("credential header", name, "has a meaning of its own"))
+            }
+            Ok(name) => Ok(Self { place: Place::Header(name), kinds: Kinds::Keys }),
+            Err(_) => Err(ConfigError::invalid("credential header", name, "no header name")),
+        }
+    }
+
+    /// A cookie of that name, for JWTs. Requests with unsafe methods then need a proof of their
+    /// origin; see [`SameOrigin`](crate::policy::SameOrigin).
+    ///
+    /// # Errors
+    ///
+    /// When `name` is no cookie's name (RFC 6265 section 4.1.1).
+    pub fn cookie(name: &str) -> Result<Self, ConfigError> {
+        // A cookie's name is a token like a header's, but upper case stays upper case.
+        if HeaderName::try_from(name).is_err() {
+            return Err(ConfigError::invalid("cookie", name, "no cookie name"));
+        }
+        Ok(Self { place: Place::Cookie(name.to_owned()), kinds: Kinds::Tokens })
+    }
+
+    /// For keys only.
+    #[must_use]
+    pub fn keys_only(mut self) -> Self {
+        self.kinds = Kinds::Keys;
+        self
+    }
+
+    /// For JWTs only.
+    #[must_use]
+    pub fn tokens_only(mut self) -> Self {
+        self.kinds = Kinds::Tokens;
+        self
+    }
+
+    /// The scheme that a challenge names for this place, if there is one.
+    pub(crate) fn scheme(&self) -> Option<&'static str> {
+        match self.place {
+            Place::Bearer => Some("Bearer"),
+            Place::Basic => Some("Basic"),
+            Place::Header(_) | Place::Cookie(_) => None,
+        }
+    }
+
+    fn is_cookie(&self) -> bool {
+        matches!(self.place, Place::Cookie(_))
+    }
+
+    fn is_authorization(&self) -> bool {
+        matches!(self.place, Place::Bearer | Place::Basic)
+    }
+
+    /// The kind of refusal for something that stands here and can't be a credential.
+    fn malformed(&self) -> RejectionKind {
+        match self.kinds {
+            Kinds::Both | Kinds::Keys => KeyInvalid,
+            Kinds::Tokens => TokenInvalid,
+        }
+    }
+}
+
+/// A credential of a request, told apart but not yet proved.
+pub(crate) enum Credential<'r> {
+    ApiKey(Presented),
+    Jwt(Cow<'r, str>),
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ApiKey(_) => "ApiKey([redacted])",
+            Self::Jwt(_) => "Jwt([redacted])",
+        })
+    }
+}
+
+/// A credential's text, and where it stood.
+pub(crate) struct Found<'r, 's> {
+    text: Cow<'r, str>,
+    source: &'s Source,
+}
+
+impl<'r> Found<'r, '_> {
+    /// True when a browser may have sent it by itself.
+    pub(crate) fn is_ambient(&self) -> bool {
+        self.source.is_cookie()
+    }
+
+    /// True when shared caches know that the answer is private (RFC 9111 section 3.5).
+    pub(crate) fn is_authorization(&self) -> bool {
+        self.source.is_authorization()
+    }
+
+    /// What may be logged of it.
+    pub(crate) fn display(&self, formats: &Formats) -> Option<&str> {
+        formats.display(&self.text)
+    }
+
+    /// Tells a key from a JWT: by the configured formats first, by the shape of a JWT second, and
+    /// never by trying. `admits` judges the environment that a key's text names.
+    pub(crate) fn classify(
+        self,
+        formats: &Formats,
+        admits: impl FnOnce(Environment) -> bool,
+    ) -> Result<Credential<'r>, RejectionKind> {
+        match (formats.read(&self.text), self.source.kinds) {
+            (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&self.text) => {
+                Ok(Credential::Jwt(self.text))
+            }
+            (Reading::Key(environment), Kinds::Both | Kinds::Keys)
+                if environment.is_none_or(admits) =>
+            {
+                let digest = KeyDigest::of(&self.text);
+                Ok(Credential::ApiKey(Presented { digest, environment }))
+            }
+            _ => Err(self.source.malformed()),
+        }
+    }
+}
+
+/// All places of a gate.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources(Vec<Source>);
+
+impl Sources {
+    /// # Errors
+    ///
+    /// When there is none, or one place stands twice.
+    pub(crate) fn new(sources: Vec<Source>) -> Result<Self, ConfigError> {
+        if sources.is_empty() {
+            return Err(ConfigError::invalid("sources", "[]", "no place to find a credential"));
+        }
+        for (index, source) in sources.iter().enumerate() {
+            if sources[..index].iter().any(|other| other.place == source.place) {
+                let place = format!("{:?}", source.place);
+                return Err(ConfigError::invalid("sources", place, "stands twice"));
+            }
+        }
+        Ok(Self(sources))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter()
+    }
+
+    /// The request's only credential; several are never chosen from (RFC 6750 section 2).
+    pub(crate) fn find<'r>(
+        &self,
+        headers: &'r HeaderMap,
+    ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
+        let mut found = None;
+        for source in &self.0 {
+            if let Some(text) = source.read(headers)? {
+                if found.replace(Found { text, source }).is_some() {
+                    return Err(AmbiguousCredential);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Source {
+    fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<Cow<'r, str>>, RejectionKind> {
+        Ok(match &self.place {
+            Place::Bearer => self.authorization(headers, "bearer")?.map(Cow::Borrowed),
+            Place::Basic => self.authorization(headers, "basic")?.map(user_name).transpose()?,
+            Place::Header(name) => self.text(only(headers, name)?)?.map(Cow::Borrowed),
+            Place::Cookie(name) => self.text(cookie(headers, name)?)?.map(Cow::Borrowed),
+        })
+    }
+
+    /// Visible ASCII of a bearable length, without white space.
+    fn text<'r>(&self, value: Option<&'r [u8]>) -> Result<Option<&'r str>, RejectionKind> {
+        let Some(value) = value else { return Ok(None) };
+        let fits = (1..=LONGEST).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+        let text = std::str::from_utf8(value).ok().filter(|_| fits);
+        text.map(Some).ok_or(self.malformed())
+    }
+
+    /// What follows the scheme. Schemes are case-insensitive and end with spaces (RFC 9110 section
+    /// 11.4); another scheme than `scheme` is somebody else's.
+    fn authorization<'r>(
+        &self,
+        headers: &'r HeaderMap,
+        scheme: &str,
+    ) -> Result<Option<&'r str>, RejectionKind> {
+        let Some(value) = only(headers, &AUTHORIZATION)? else { return Ok(None) };
+        let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+        let (name, rest) = value.split_at(end);
+        if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
+            return Ok(None);
+        }
+        let spaces = rest.iter().take_while(|b| **b == b' ').count();
+        self.text(Some(&rest[spaces..]))
+    }
+}
+
+/// The header's only line; two are never chosen from (RFC 9110 section 5.3).
+fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, RejectionKind> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (_, Some(_)) => Err(AmbiguousCredential),
+        (line, None) => Ok(line.map(HeaderValue::as_bytes)),
+    }
+}
+
+fn user_name(encoded: &str) -> Result<Cow<'_, str>, RejectionKind> {
+    let decoded = STANDARD.decode(encoded).map_err(|_| KeyInvalid)?;
+    let mut text = String::from_utf8(decoded).map_err(|_| KeyInvalid)?;
+    let colon = text.find(':').ok_or(KeyInvalid)?;
+    text.truncate(colon);
+    Ok(Cow::Owned(text))
+}
+
+/// The cookie's only value. HTTP/2 may spread cookies over several lines (RFC 9113 section 8.2.3).
+fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r [u8]>, RejectionKind> {
+    let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    if lines().map(<[u8]>::len).sum::<usize>() > LONGEST_COOKIES {
+        return Err(TokenInvalid);
+    }
+    let pairs = lines().flat_map(|line| line.split(|b| *b == b';')).map(<[u8]>::trim_ascii);
+    let mut values = pairs.filter_map(|pair| value_of(pair, name));
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(AmbiguousCredential),
+        (value, None) => Ok(value),
+    }
+}
+
+fn value_of<'r>(pair: &'r [u8], name: &str) -> Option<&'r [u8]> {
+    let equals = pair.iter().position(|b| *b == b'=')?;
+    let (key, value) = pair.split_at(equals);
+    (key.trim_ascii() == name.as_bytes()).then(|| value[1..].trim_ascii())
+}

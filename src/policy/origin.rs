@@ -1,0 +1,117 @@
+//! Is a cookie's request sent by a page of this origin? Defence against cross-site requests.
+
+use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use crate::{ConfigError, RejectionKind};
+
+/// What proves that a page of this origin sent a request whose credential is a cookie.
+///
+/// Browsers send a cookie with every request, whoever caused it. Requests with an unsafe method (and
+/// upgrades, which reach WebSockets) therefore need `Sec-Fetch-Site: same-origin`, or, from older
+/// browsers, an `Origin` that names the request's own host. Requests with GET, HEAD and OPTIONS pass:
+/// they must have no side effects.
+///
+/// ```
+/// use keygate::policy::SameOrigin;
+///
+/// let strict = SameOrigin::new();
+/// let with_app = SameOrigin::new().trusting("https://app.example.com")?;
+/// # Ok::<(), keygate::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SameOrigin {
+    trusted: Vec<String>,
+    without_proof: bool,
+}
+
+impl SameOrigin {
+    /// Proof is needed, and no other origin is trusted.
+    pub const fn new() -> Self {
+        Self { trusted: Vec::new(), without_proof: false }
+    }
+
+    /// Trusts another origin too, such as `https://app.example.com`.
+    ///
+    /// # Errors
+    ///
+    /// When `origin` is not a scheme and a host, and possibly a port.
+    pub fn trusting(mut self, origin: &str) -> Result<Self, ConfigError> {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            return Err(ConfigError::invalid("origin", origin, "not of the form scheme://host"));
+        }
+        self.trusted.push(origin.to_ascii_lowercase());
+        Ok(self)
+    }
+
+    /// Admits requests that carry neither `Origin` nor `Sec-Fetch-Site`. Every browser of this decade
+    /// sends one of them with an unsafe method, so that such a request comes from a program, which no
+    /// foreign page controls; older browsers are protected by the cookie's `SameSite` alone.
+    #[must_use]
+    pub const fn admit_programs(mut self) -> Self {
+        self.without_proof = true;
+        self
+    }
+
+    pub(crate) fn check(&self, request: &Parts) -> Result<(), RejectionKind> {
+        if is_safe(request) || self.proves(request) {
+            Ok(())
+        } else {
+            Err(RejectionKind::CrossSite)
+        }
+    }
+
+    fn proves(&self, request: &Parts) -> bool {
+        const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+        let site = only(&request.headers, SEC_FETCH_SITE);
+        let origin = only(&request.headers, ORIGIN);
+        match (site, origin) {
+            (Given::None, Given::None) => self.without_proof,
+            (Given::Twice, _) | (_, Given::Twice) => false,
+            (_, Given::Once(origin)) if self.trusts(origin) => true,
+            (Given::Once(site), _) => site == "same-origin" || site == "none",
+            (Given::None, Given::Once(origin)) => names_host(origin, request),
+        }
+    }
+
+    fn trusts(&self, origin: &HeaderValue) -> bool {
+        self.trusted.iter().any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
+    }
+}
+
+fn is_safe(request: &Parts) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        && !request.headers.contains_key(UPGRADE)
+}
+
+enum Given<'h> {
+    None,
+    Once(&'h HeaderValue),
+    Twice,
+}
+
+fn only(headers: &HeaderMap, name: HeaderName) -> Given<'_> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Given::None,
+        (Some(value), None) => Given::Once(value),
+        (Some(_), Some(_)) => Given::Twice,
+    }
+}
+
+/// The scheme is left out: behind a proxy that ends TLS it is not known here.
+fn names_host(origin: &HeaderValue, request: &Parts) -> bool {
+    let Given::Once(host) = only(&request.headers, HOST) else {
+        // HTTP/2 has the host in the request's target.
+        let target = request.uri.authority().map(|authority| authority.as_str().as_bytes());
+        return target.is_some_and(|host| host_of(origin).eq_ignore_ascii_case(host));
+    };
+    host_of(origin).eq_ignore_ascii_case(host.as_bytes())
+}
+
+fn host_of(origin: &HeaderValue) -> &[u8] {
+    let text = origin.as_bytes();
+    text.strip_prefix(b"https://").or(text.strip_prefix(b"http://")).unwrap_or_default()
+}

@@ -1,0 +1,64 @@
+//! The tower service: splits a request, sends its head down the road, and the whole inward.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::authenticator::Identity;
+use crate::body::GateBody;
+use crate::future::ResponseFuture;
+use crate::gate::Gate;
+
+/// A service behind a gate; made by [`AuthLayer`](crate::AuthLayer).
+///
+/// It asks nothing of the bodies that pass through it.
+#[derive(Clone, Debug)]
+pub struct Auth<S> {
+    inner: S,
+    gate: Arc<Gate>,
+}
+
+impl<S> Auth<S> {
+    pub(crate) fn new(inner: S, gate: Arc<Gate>) -> Self {
+        Self { inner, gate }
+    }
+
+    /// Takes the instance that was polled ready, and leaves a clone that was not.
+    fn take_ready(&mut self) -> S
+    where
+        S: Clone,
+    {
+        let clone = self.inner.clone();
+        std::mem::replace(&mut self.inner, clone)
+    }
+}
+
+impl<S, Req, Res> Service<Request<Req>> for Auth<S>
+where
+    S: Service<Request<Req>, Response = Response<Res>> + Clone,
+{
+    type Response = Response<GateBody<Res>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, Req>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Req>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let now = self.gate.now();
+        match self.gate.identify(&head, now) {
+            Identity::Known(answer) => {
+                let passage = self.gate.decide(head, answer, now);
+                ResponseFuture::decided(&self.gate, passage, body, &mut self.inner)
+            }
+            Identity::Asked(question) => {
+                let inner = self.take_ready();
+                ResponseFuture::asking(&self.gate, question, Request::from_parts(head, body), inner)
+            }
+        }
+    }
+}

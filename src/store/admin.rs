@@ -1,0 +1,147 @@
+//! Managing keys: the second, optional half of a store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{KeyStore, StoreError};
+use crate::{Environment, KeyId, KeyRecord, KeyStatus, Tenant, TenantId, Timestamp};
+
+/// Issues, lists, changes and ends keys. Every call names the tenant: a key of another tenant is
+/// not there.
+#[async_trait]
+pub trait KeyAdmin: KeyStore {
+    /// Keeps a new key.
+    ///
+    /// # Errors
+    ///
+    /// [Conflict](StoreError::is_conflict) when its id or digest exists already.
+    async fn insert(&self, record: KeyRecord) -> Result<(), StoreError>;
+
+    /// One key of a tenant.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        id: &KeyId,
+    ) -> Result<Option<Arc<KeyRecord>>, StoreError>;
+
+    /// A page of a tenant's keys, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn list(&self, tenant: &TenantId, filter: &KeyFilter) -> Result<KeyPage, StoreError>;
+
+    /// Changes a key in one atomic step: `record` is what was read, changed by its `with_…` methods,
+    /// its revision untouched. The stored revision is one higher afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [Conflict](StoreError::is_conflict) when the key is gone, when somebody changed it since it
+    /// was read, or when `record` has another digest or tenant: read again and repeat.
+    async fn replace(&self, record: KeyRecord) -> Result<(), StoreError>;
+
+    /// Removes a key; false if there was none.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn delete(&self, tenant: &TenantId, id: &KeyId) -> Result<bool, StoreError>;
+
+    /// Keeps a tenant, new or changed; its keys follow in the same step.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
+}
+
+/// Which keys to list, and which page of them.
+///
+/// ```
+/// use keygate::{Environment, store::KeyFilter};
+///
+/// let filter = KeyFilter::new().environment(Environment::Live).active(true).page(2, 20);
+/// # let _ = filter;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct KeyFilter {
+    environment: Option<Environment>,
+    active: Option<bool>,
+    page: usize,
+    per_page: usize,
+}
+
+impl Default for KeyFilter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KeyFilter {
+    /// All keys, the first page of 20.
+    pub const fn new() -> Self {
+        Self { environment: None, active: None, page: 1, per_page: 20 }
+    }
+
+    /// Only keys of this environment.
+    #[must_use]
+    pub const fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Only keys that are in use, or only those that are not.
+    #[must_use]
+    pub const fn active(mut self, active: bool) -> Self {
+        self.active = Some(active);
+        self
+    }
+
+    /// Another page, counted from 1, of another size, at least 1 and at most 1,000.
+    #[must_use]
+    pub fn page(mut self, page: usize, per_page: usize) -> Self {
+        self.page = page.max(1);
+        self.per_page = per_page.clamp(1, 1000);
+        self
+    }
+
+    /// True when `record` is one of those asked for.
+    pub fn admits(&self, record: &KeyRecord, now: Timestamp) -> bool {
+        let expired = record.expires().is_some_and(|end| now >= end);
+        let active = record.status() == KeyStatus::Active && !expired;
+        self.environment.is_none_or(|asked| asked == record.environment())
+            && self.active.is_none_or(|asked| asked == active)
+    }
+
+    /// How many keys stand before the page.
+    pub const fn offset(&self) -> usize {
+        (self.page - 1).saturating_mul(self.per_page)
+    }
+
+    /// How many keys a page has at most.
+    pub const fn limit(&self) -> usize {
+        self.per_page
+    }
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct KeyPage {
+    /// The page's keys.
+    pub keys: Vec<Arc<KeyRecord>>,
+    /// How many there are on all pages.
+    pub total: usize,
+}
+
+impl KeyPage {
+    /// A page of `keys`, of `total` in all.
+    pub fn new(keys: Vec<Arc<KeyRecord>>, total: usize) -> Self {
+        Self { keys, total }
+    }
+}

@@ -1,0 +1,135 @@
+//! Where keys are kept, and how to keep them in a database of your own.
+//!
+//! A store answers one question: what is the record of this digest? The rules (expiry, status,
+//! environment, addresses) are judged above it, for every store alike. It is asked once for each
+//! request with a well-formed key: not for a malformed one, a wrong checksum or the wrong
+//! environment.
+//!
+//! | trait | needed for | |
+//! | --- | --- | --- |
+//! | [`KeyStore`] | the gate | one method |
+//! | [`TenantDirectory`] | suspension and plans of JWT callers | one method |
+//! | [`KeyAdmin`] | issuing and managing keys | a read-only backend need not have it |
+//! | [`UsageStore`] | use by month and endpoint | |
+//!
+//! [`MemoryStore`] is all four.
+//!
+//! # A store of your own
+//!
+//! A failing backend must say so: `Err` becomes a 503, `Ok(None)` a 401. Answering `Ok(None)` for a
+//! database that is away would tell good clients that their keys are gone.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use std::sync::{Arc, RwLock};
+//!
+//! use async_trait::async_trait;
+//! use keygate::store::{KeyStore, StoreError};
+//! use keygate::{AuthLayer, Environment, KeyDigest, KeyFormat, KeyRecord, Tenant};
+//!
+//! /// Stands for your database: one row a key, found by the digest.
+//! #[derive(Default)]
+//! struct Rows(RwLock<HashMap<[u8; 32], Row>>);
+//!
+//! #[derive(Clone)]
+//! struct Row {
+//!     id: String,
+//!     tenant: String,
+//! }
+//!
+//! #[async_trait]
+//! impl KeyStore for Rows {
+//!     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+//!         // SELECT id, tenant FROM api_keys WHERE digest = $1
+//!         let rows = self.0.read().map_err(|e| StoreError::unavailable(e.to_string()))?;
+//!         let row = rows.get(digest.as_bytes()).cloned();
+//!         Ok(row.map(|row| Arc::new(KeyRecord::new(
+//!             row.id.as_str(),
+//!             *digest,
+//!             Tenant::new(row.tenant.as_str()),
+//!         ))))
+//!     }
+//! }
+//!
+//! let key = KeyFormat::sk().generate(Environment::Live)?;
+//! let rows = Rows::default();
+//! let row = Row { id: "1".into(), tenant: "acme".into() };
+//! rows.0.write().unwrap().insert(*key.digest().as_bytes(), row);
+//! let gate = AuthLayer::new(rows);
+//! # let _ = gate;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod admin;
+mod error;
+mod memory;
+mod usage;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use admin::{KeyAdmin, KeyFilter, KeyPage};
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use usage::{Month, Usage, Use, UsageStore};
+
+use crate::{KeyDigest, KeyRecord, Tenant, TenantId};
+
+/// Finds the records of keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// The record of the key with this digest; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store can't tell. The request is then refused with 503.
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError>;
+
+    /// The same for a store that has the answer in memory, without a future; `None` means that
+    /// [`find`](Self::find) must be asked, which is what a store on a network answers.
+    fn peek(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        let _ = digest;
+        None
+    }
+}
+
+/// Knows tenants. With a directory, a JWT whose tenant is unknown or suspended is refused, and
+/// limits know its plan.
+#[async_trait]
+pub trait TenantDirectory: Send + Sync + 'static {
+    /// The tenant of that name; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the directory can't tell. The request is then refused with 503.
+    async fn tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, StoreError>;
+
+    /// The same without a future, for a directory that has the answer in memory.
+    fn peek_tenant(&self, id: &TenantId) -> Option<Result<Option<Arc<Tenant>>, StoreError>> {
+        let _ = id;
+        None
+    }
+}
+
+#[async_trait]
+impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).find(digest).await
+    }
+
+    fn peek(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        (**self).peek(digest)
+    }
+}
+
+#[async_trait]
+impl<S: TenantDirectory + ?Sized> TenantDirectory for Arc<S> {
+    async fn tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, StoreError> {
+        (**self).tenant(id).await
+    }
+
+    fn peek_tenant(&self, id: &TenantId) -> Option<Result<Option<Arc<Tenant>>, StoreError>> {
+        (**self).peek_tenant(id)
+    }
+}
