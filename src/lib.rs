@@ -17,4 +17,5 @@ pub use error::ConfigError;
 pub use limit::{Standing, Standings};
 pub use policy::{Access, Scope, ScopeSet};
 pub use rejection::{Rejection, RejectionKind};
+pub use render::{Envelope, Problem, Render, Rendered};
 pub use tenant::{Tenant, TenantId, TenantStatus};
