@@ -24,4 +24,5 @@ pub use limit::{Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};
+pub use render::{Envelope, Problem, Render, Rendered};
 pub use tenant::{Tenant, TenantId, TenantStatus};

@@ -189,13 +189,18 @@ impl Rejection {
     /// [`retry_after`](Self::retry_after) in whole seconds, rounded up and at least 1: a client
     /// that waits so long is let in.
     pub fn retry_after_secs(&self) -> Option<u64> {
-        self.retry_after.map(|wait| wait.as_nanos().div_ceil(1_000_000_000).max(1) as u64)
+        self.retry_after.map(|wait| secs_ceil(wait).max(1))
     }
 
     /// The scopes that would have been enough.
     pub fn scopes(&self) -> Option<&str> {
         self.scopes.as_deref()
     }
+}
+
+/// Whole seconds, rounded up; saturates.
+pub(crate) const fn secs_ceil(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add((duration.subsec_nanos() > 0) as u64)
 }
 
 impl From<RejectionKind> for Rejection {

@@ -23,6 +23,20 @@ pub struct Standing {
     pub reset_after: Duration,
 }
 
+impl Standing {
+    /// A quota of `limit` in each `window` of which nothing is used yet.
+    pub fn new(name: impl Into<Arc<str>>, limit: u64, window: Duration) -> Self {
+        Self {
+            name: name.into(),
+            limit,
+            window,
+            remaining: limit,
+            reset: Timestamp::EPOCH,
+            reset_after: Duration::ZERO,
+        }
+    }
+}
+
 /// Where one caller stands against all limits of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standings(Kept);

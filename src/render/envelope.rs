@@ -1,0 +1,189 @@
+//! The JSON bodies of the APIs that this crate was made for, and one that many others use.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::body::{JSON, Render, Rendered, json};
+use super::wording::{ByKind, Wording};
+use crate::{Rejection, RejectionKind};
+
+/// A JSON body of one of three forms; codes and texts can be replaced one by one.
+///
+/// ```
+/// use keygate::{Envelope, Rejection, RejectionKind, Render};
+///
+/// let envelope = Envelope::nested()
+///     .code(RejectionKind::KeyInvalid, "BAD_KEY")
+///     .text(RejectionKind::KeyInvalid, "We don't know this key");
+/// assert_eq!(
+///     envelope.render(&Rejection::new(RejectionKind::KeyInvalid)).body(),
+///     r#"{"error":{"code":"BAD_KEY","message":"We don't know this key"}}"#
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    form: Form,
+    wording: Wording,
+    bodies: ByKind<Bytes>,
+}
+
+impl Envelope {
+    /// `{"success":false,"error":"Rate limit exceeded","code":"RATE_LIMIT_EXCEEDED","retryAfter":3600}`
+    ///
+    /// `retryAfter`, in seconds, stands where the status is 429.
+    pub fn g_tateth() -> Self {
+        Self::new(Form::Success, Wording::new(g_tateth_code, g_tateth_text))
+    }
+
+    /// `{"error":"invalid_api_key"}`
+    ///
+    /// The form has no text: what is set with [`text`](Self::text) is shown to nobody.
+    pub fn convotic() -> Self {
+        Self::new(Form::Flat, Wording::new(convotic_code, RejectionKind::text))
+    }
+
+    /// `{"error":{"code":"RATE_LIMITED","message":"Rate limit exceeded"}}`
+    ///
+    /// The codes are those of [`RejectionKind::code`] in capitals.
+    pub fn nested() -> Self {
+        let upper = |kind: RejectionKind| kind.code().to_ascii_uppercase();
+        Self::new(Form::Nested, Wording::new(upper, RejectionKind::text))
+    }
+
+    /// The same with another text for `kind`.
+    #[must_use]
+    pub fn text(mut self, kind: RejectionKind, text: impl Into<Cow<'static, str>>) -> Self {
+        self.wording.set_text(kind, text.into());
+        self.rebuilt(kind)
+    }
+
+    /// The same with another code for `kind`.
+    #[must_use]
+    pub fn code(mut self, kind: RejectionKind, code: impl Into<Cow<'static, str>>) -> Self {
+        self.wording.set_code(kind, code.into());
+        self.rebuilt(kind)
+    }
+
+    fn new(form: Form, wording: Wording) -> Self {
+        let bodies = ByKind::from_fn(|kind| form.body(&wording, kind, None));
+        Self { form, wording, bodies }
+    }
+
+    fn rebuilt(mut self, kind: RejectionKind) -> Self {
+        self.bodies.set(kind, self.form.body(&self.wording, kind, None));
+        self
+    }
+
+    /// The number of seconds that the body tells, if it does.
+    fn retry_after(&self, rejection: &Rejection) -> Option<u64> {
+        let told = matches!(self.form, Form::Success) && rejection.status() == 429;
+        told.then(|| rejection.retry_after_secs()).flatten()
+    }
+}
+
+impl Render for Envelope {
+    fn render(&self, rejection: &Rejection) -> Rendered {
+        let kind = rejection.kind();
+        let body = match self.retry_after(rejection) {
+            None => self.bodies.get(kind).clone(),
+            told => self.form.body(&self.wording, kind, told),
+        };
+        Rendered::new(JSON, body)
+    }
+
+    fn message(&self, rejection: &Rejection) -> Cow<'_, str> {
+        Cow::Borrowed(match self.form {
+            Form::Flat => self.wording.code(rejection.kind()),
+            Form::Success | Form::Nested => self.wording.text(rejection.kind()),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Success,
+    Flat,
+    Nested,
+}
+
+impl Form {
+    fn body(self, wording: &Wording, kind: RejectionKind, retry_after: Option<u64>) -> Bytes {
+        let (code, text) = (wording.code(kind), wording.text(kind));
+        match self {
+            Self::Success => json(&Success { success: false, error: text, code, retry_after }),
+            Self::Flat => json(&Member { error: code }),
+            Self::Nested => json(&Member { error: Nested { code, message: text } }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Success<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Member<T> {
+    error: T,
+}
+
+#[derive(Serialize)]
+struct Nested<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+const fn g_tateth_text(kind: RejectionKind) -> &'static str {
+    match kind {
+        RejectionKind::KeyInvalid => "Invalid or expired API key",
+        _ => kind.text(),
+    }
+}
+
+const fn g_tateth_code(kind: RejectionKind) -> &'static str {
+    match kind {
+        RejectionKind::AddressDenied => "IP_NOT_ALLOWED",
+        RejectionKind::AmbiguousCredential => "AUTH_AMBIGUOUS",
+        RejectionKind::CrossSite => "CROSS_SITE_REQUEST",
+        RejectionKind::InvalidPath => "INVALID_PATH",
+        RejectionKind::InsufficientScope | RejectionKind::NotPermitted => {
+            "INSUFFICIENT_PERMISSIONS"
+        }
+        RejectionKind::KeyExpired => "API_KEY_EXPIRED",
+        RejectionKind::KeyInactive => "API_KEY_INACTIVE",
+        RejectionKind::KeyInvalid => "API_KEY_INVALID",
+        RejectionKind::MissingCredential => "AUTH_REQUIRED",
+        RejectionKind::RateLimited | RejectionKind::TooManyFailures => "RATE_LIMIT_EXCEEDED",
+        RejectionKind::TenantSuspended => "TENANT_SUSPENDED",
+        RejectionKind::TokenExpired => "AUTH_EXPIRED",
+        RejectionKind::TokenInvalid => "AUTH_INVALID",
+        RejectionKind::Unavailable => "SERVICE_UNAVAILABLE",
+    }
+}
+
+const fn convotic_code(kind: RejectionKind) -> &'static str {
+    match kind {
+        RejectionKind::AddressDenied
+        | RejectionKind::InsufficientScope
+        | RejectionKind::NotPermitted => "insufficient_permissions",
+        RejectionKind::AmbiguousCredential => "ambiguous_credentials",
+        RejectionKind::CrossSite => "cross_site_request",
+        RejectionKind::InvalidPath => "invalid_path",
+        RejectionKind::KeyExpired
+        | RejectionKind::KeyInactive
+        | RejectionKind::KeyInvalid
+        | RejectionKind::TenantSuspended => "invalid_api_key",
+        RejectionKind::MissingCredential => "missing_api_key",
+        RejectionKind::RateLimited | RejectionKind::TooManyFailures => "rate_limit_exceeded",
+        RejectionKind::TokenExpired => "session_expired",
+        RejectionKind::TokenInvalid => "invalid_session",
+        RejectionKind::Unavailable => "service_unavailable",
+    }
+}
