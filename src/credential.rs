@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use crate::RejectionKind::{self, AmbiguousCredential, KeyInvalid, TokenInvalid};
 use crate::key::verify::Presented;
 use crate::key::{Formats, Reading};
+use crate::render::Scheme;
 use crate::{ConfigError, Environment, KeyDigest, jwt};
 
 /// Longer credentials are refused before anything is done with them, in bytes.
@@ -108,21 +109,16 @@ impl Source {
         self
     }
 
-    /// The scheme that a challenge names for this place, if there is one.
-    pub(crate) fn scheme(&self) -> Option<&'static str> {
+    fn scheme(&self) -> Option<Scheme> {
         match self.place {
-            Place::Bearer => Some("Bearer"),
-            Place::Basic => Some("Basic"),
+            Place::Bearer => Some(Scheme::Bearer),
+            Place::Basic => Some(Scheme::Basic),
             Place::Header(_) | Place::Cookie(_) => None,
         }
     }
 
     fn is_cookie(&self) -> bool {
         matches!(self.place, Place::Cookie(_))
-    }
-
-    fn is_authorization(&self) -> bool {
-        matches!(self.place, Place::Bearer | Place::Basic)
     }
 
     /// The kind of refusal for something that stands here and can't be a credential.
@@ -161,11 +157,6 @@ impl<'r> Found<'r, '_> {
         self.source.is_cookie()
     }
 
-    /// True when shared caches know that the answer is private (RFC 9111 section 3.5).
-    pub(crate) fn is_authorization(&self) -> bool {
-        self.source.is_authorization()
-    }
-
     /// What may be logged of it.
     pub(crate) fn display(&self, formats: &Formats) -> Option<&str> {
         formats.display(&self.text)
@@ -197,6 +188,13 @@ impl<'r> Found<'r, '_> {
 #[derive(Clone, Debug)]
 pub(crate) struct Sources(Vec<Source>);
 
+impl Default for Sources {
+    fn default() -> Self {
+        let header = Place::Header(HeaderName::from_static("x-api-key"));
+        Self(vec![Source::bearer(), Source { place: header, kinds: Kinds::Keys }])
+    }
+}
+
 impl Sources {
     /// # Errors
     ///
@@ -214,8 +212,16 @@ impl Sources {
         Ok(Self(sources))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
+    /// JWTs from `Authorization: Bearer`.
+    pub(crate) fn bearer_tokens() -> Self {
+        Self(vec![Source::bearer().tokens_only()])
+    }
+
+    /// The schemes that a challenge names. A 401 has at least one (RFC 9110 section 15.5.2); headers
+    /// and cookies have no registered one.
+    pub(crate) fn schemes(&self) -> Vec<Scheme> {
+        let schemes: Vec<_> = self.0.iter().filter_map(Source::scheme).collect();
+        if schemes.is_empty() { vec![Scheme::ApiKey] } else { schemes }
     }
 
     /// The request's only credential; several are never chosen from (RFC 6750 section 2).

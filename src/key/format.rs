@@ -277,7 +277,18 @@ pub(crate) enum Reading {
 #[derive(Clone, Debug)]
 pub(crate) struct Formats(Vec<KeyFormat>);
 
+impl Default for Formats {
+    fn default() -> Self {
+        Self(vec![KeyFormat::sk()])
+    }
+}
+
 impl Formats {
+    /// No text is a key.
+    pub(crate) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// # Errors
     ///
     /// When two formats share a prefix, so that a key could be of either.

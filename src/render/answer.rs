@@ -137,6 +137,14 @@ impl Refusals {
         body
     }
 
+    /// The answer of whoever refuses behind a gate: a problem document, to which the gate gives its
+    /// own form.
+    pub(crate) fn unanswered(why: Rejection) -> Response<Bytes> {
+        let mut response = Self::default().respond(why, &Standings::default(), Wire::Http);
+        response.extensions_mut().remove::<Answered>();
+        response
+    }
+
     /// The rejection in the extensions of an answer whose form no gate has made yet.
     pub fn pending(extensions: &Extensions) -> Option<&Rejection> {
         extensions.get().filter(|_| extensions.get::<Answered>().is_none())

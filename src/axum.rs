@@ -1,0 +1,55 @@
+//! axum's edge: [`Principal`] as an extractor, [`Rejection`] as a response.
+//!
+//! `Principal` refuses where nobody is authenticated; `Option<Principal>` is `None` there, which only
+//! happens on public routes and behind a gate whose authentication is
+//! [optional](crate::AuthLayer::optional): a bad credential never reaches a handler.
+//!
+//! ```
+//! use keygate::{Policy, Principal, Rejection};
+//!
+//! async fn export(caller: Principal) -> Result<String, Rejection> {
+//!     caller.require(&Policy::any_of(["export", "admin"]).unwrap())?;
+//!     Ok(format!("for {}", caller.subject()))
+//! }
+//!
+//! async fn greet(caller: Option<Principal>) -> String {
+//!     caller.map_or("who are you?".into(), |caller| format!("hello {}", caller.subject()))
+//! }
+//! # let _: axum::Router = axum::Router::new()
+//! #     .route("/export", axum::routing::get(export))
+//! #     .route("/greet", axum::routing::get(greet));
+//! ```
+
+use std::convert::Infallible;
+
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use crate::render::Refusals;
+use crate::{Principal, Rejection, RejectionKind};
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let principal = parts.extensions.get::<Self>().cloned();
+        principal.ok_or(RejectionKind::MissingCredential.into())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl IntoResponse for Rejection {
+    /// The gate that the response passes gives it its form; without one it is a problem document.
+    fn into_response(self) -> Response {
+        Refusals::unanswered(self).map(Body::from)
+    }
+}

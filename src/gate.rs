@@ -1,0 +1,92 @@
+//! What a request meets on its way in, and its answer on the way out.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::body::GateBody;
+use crate::limit::Standings;
+use crate::render::{Refusals, Wire};
+use crate::{Rejection, Timestamp};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) refusals: Refusals,
+    /// Headers by which a client could pose as somebody to the service behind.
+    pub(crate) stripped: Vec<HeaderName>,
+}
+
+pub(crate) type Refusal = Response<Bytes>;
+
+/// Where a request's road leads.
+pub(crate) enum Passage {
+    In(Parts, Exit),
+    Out(Refusal),
+}
+
+/// What has to be remembered of a request for its answer.
+pub(crate) struct Exit {
+    standings: Standings,
+    wire: Wire,
+    /// Shared caches can't see that the answer is for one caller only.
+    needs_privacy: bool,
+}
+
+impl Gate {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.authenticator.clock.now()
+    }
+
+    pub(crate) fn identify(&self, head: &Parts, now: Timestamp) -> Identity {
+        self.authenticator.identify(head, now)
+    }
+
+    pub(crate) fn decide(&self, mut head: Parts, answer: Answer, now: Timestamp) -> Passage {
+        let wire = Wire::of(&head.method, &head.headers);
+        let outcome = self.authenticator.admit(&head, answer, now);
+        let principal = match outcome.verdict {
+            Ok(principal) => principal,
+            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
+        };
+        let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
+        self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
+        if let Some(principal) = principal {
+            head.extensions.insert(principal);
+        }
+        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy })
+    }
+
+    /// Completes the inner service's answer, or gives its form to a refusal from inside.
+    pub(crate) fn let_out<B>(&self, response: Response<B>, exit: &Exit) -> Response<GateBody<B>> {
+        match Refusals::pending(response.extensions()).cloned() {
+            Some(why) => self.refuse_late(response, why, exit),
+            None => {
+                let mut response = response.map(GateBody::inner);
+                self.complete(response.headers_mut(), exit);
+                response
+            }
+        }
+    }
+
+    fn refuse_late<B>(
+        &self,
+        response: Response<B>,
+        why: Rejection,
+        exit: &Exit,
+    ) -> Response<GateBody<B>> {
+        let (mut parts, _) = response.into_parts();
+        let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
+        Response::from_parts(parts, GateBody::refusal(body))
+    }
+
+    fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
+        self.refusals.announce(&exit.standings, headers);
+        // RFC 9111 section 3.5 protects answers to `Authorization` only.
+        if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Everything that can be configured, and its defaults.
+
+use std::sync::Arc;
+
+use http::header::HeaderName;
+use tower_layer::Layer;
+
+use crate::authenticator::Authenticator;
+use crate::credential::{Source, Sources};
+use crate::gate::Gate;
+use crate::jwt::JwtVerifier;
+use crate::key::{EnvironmentPolicy, Formats, KeyFormat};
+use crate::limit::{FailureBudget, Limit, Limits};
+use crate::policy::{ClientAddress, Routes, SameOrigin};
+use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
+use crate::service::Auth;
+use crate::store::{KeyStore, MemoryStore, TenantDirectory};
+use crate::{Clock, ConfigError, Policy, SystemClock};
+
+/// A gate as a tower layer.
+///
+/// [`AuthLayer::new`] is complete and safe: it reads `sk_live_…` keys from `Authorization: Bearer`
+/// and `X-API-Key`, and refuses everything else. Each setter changes one thing.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
+/// use keygate::limit::{Limit, Quota};
+/// use keygate::render::Envelope;
+/// use keygate::{AuthLayer, Environment, KeyFormat, Policy, Require, store::MemoryStore};
+///
+/// # let secret = "0123456789abcdefghijklmnopqrstuv";
+/// let key = JwtKey::secret(Algorithm::HS256, secret)?;
+/// let verifier = JwtVerifier::builder("https://id.example.com", "orders").key(key).build()?;
+/// let gate = AuthLayer::new(MemoryStore::new())
+///     .key_formats([KeyFormat::new("acme")?])?
+///     .environment(Environment::Live)
+///     .jwt(verifier)
+///     .limit(Limit::per_tenant(Quota::per_minute(1000)?))?
+///     .render(Envelope::nested());
+///
+/// let app: Router = Router::new()
+///     .route("/orders", get(|| async { "orders" }))
+///     .route_layer(Require::new(Policy::all_of(["read:orders"])?))
+///     .layer(gate);
+/// # let _ = app;
+/// # Ok::<(), keygate::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AuthLayer {
+    gate: Arc<Gate>,
+    challenge: Challenge,
+}
+
+impl AuthLayer {
+    /// A gate over `store`.
+    ///
+    /// | setting | default |
+    /// | --- | --- |
+    /// | [`sources`](Self::sources) | `Authorization: Bearer` and, for keys, `X-API-Key` |
+    /// | [`key_formats`](Self::key_formats) | [`KeyFormat::sk`] |
+    /// | [`environment`](Self::environment) | live keys only |
+    /// | [`jwt`](Self::jwt) | no JWT is accepted |
+    /// | [`require`](Self::require) | any authenticated caller |
+    /// | [`limit`](Self::limit), [`failures`](Self::failures) | none |
+    /// | [`render`](Self::render) | RFC 9457 problem details |
+    pub fn new(store: impl KeyStore) -> Self {
+        let authenticator = Authenticator {
+            sources: Sources::default(),
+            formats: Formats::default(),
+            environments: EnvironmentPolicy::default(),
+            store: Arc::new(store),
+            verifier: None,
+            directory: None,
+            suspended_pass: false,
+            optional: false,
+            routes: Routes::default(),
+            policy: Policy::authenticated(),
+            origin: SameOrigin::new(),
+            address: ClientAddress::default(),
+            limits: Limits::default(),
+            failures: None,
+            clock: Arc::new(SystemClock::new()),
+        };
+        let refusals = Refusals::default();
+        let gate = Gate { authenticator, refusals, stripped: Vec::new() };
+        Self { gate: Arc::new(gate), challenge: Challenge::default() }
+    }
+
+    /// A gate for JWTs alone, from `Authorization: Bearer`.
+    pub fn tokens_only(verifier: JwtVerifier) -> Self {
+        let mut layer = Self::new(MemoryStore::new()).jwt(verifier);
+        let gate = layer.gate();
+        gate.authenticator.formats = Formats::none();
+        gate.authenticator.sources = Sources::bearer_tokens();
+        layer
+    }
+
+    /// The gate, to change it. It is copied first if it guards a service already.
+    fn gate(&mut self) -> &mut Gate {
+        Arc::make_mut(&mut self.gate)
+    }
+
+    fn authenticator(&mut self) -> &mut Authenticator {
+        &mut self.gate().authenticator
+    }
+
+    /// Where credentials are read, instead of the defaults.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or one place stands twice.
+    pub fn sources(
+        mut self,
+        sources: impl IntoIterator<Item = Source>,
+    ) -> Result<Self, ConfigError> {
+        self.authenticator().sources = Sources::new(sources.into_iter().collect())?;
+        self.offer();
+        Ok(self)
+    }
+
+    /// The formats of keys, instead of the default.
+    ///
+    /// # Errors
+    ///
+    /// When two formats share a prefix.
+    pub fn key_formats(
+        mut self,
+        formats: impl IntoIterator<Item = KeyFormat>,
+    ) -> Result<Self, ConfigError> {
+        self.authenticator().formats = Formats::new(formats.into_iter().collect())?;
+        Ok(self)
+    }
+
+    /// Which environments' keys pass: an [`Environment`](crate::Environment) for one of them, or an
+    /// [`EnvironmentPolicy`].
+    pub fn environment(mut self, environments: impl Into<EnvironmentPolicy>) -> Self {
+        self.authenticator().environments = environments.into();
+        self
+    }
+
+    /// Accepts the JWTs that `verifier` accepts.
+    pub fn jwt(mut self, verifier: impl Into<Arc<JwtVerifier>>) -> Self {
+        self.authenticator().verifier = Some(verifier.into());
+        self
+    }
+
+    /// Looks up the tenants of JWTs: an unknown one is refused, a suspended one too, and limits know
+    /// the plan. Keys bring their tenant in their record.
+    pub fn tenants(mut self, directory: impl TenantDirectory) -> Self {
+        self.authenticator().directory = Some(Arc::new(directory));
+        self
+    }
+
+    /// Lets suspended tenants pass: for the routes by which they end their suspension.
+    pub fn admit_suspended(mut self) -> Self {
+        self.authenticator().suspended_pass = true;
+        self
+    }
+
+    /// Lets requests without a credential pass, without a principal. A bad credential is refused
+    /// still.
+    pub fn optional(mut self) -> Self {
+        self.authenticator().optional = true;
+        self
+    }
+
+    /// What every route asks of its callers.
+    pub fn require(mut self, policy: Policy) -> Self {
+        self.authenticator().policy = policy;
+        self
+    }
+
+    /// What single routes ask of their callers besides; public routes too.
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.authenticator().routes = routes;
+        self
+    }
+
+    /// What proves that a cookie's request is no cross-site request.
+    pub fn same_origin(mut self, origin: SameOrigin) -> Self {
+        self.authenticator().origin = origin;
+        self
+    }
+
+    /// How the client's address is found.
+    pub fn client_address(mut self, address: ClientAddress) -> Self {
+        self.authenticator().address = address;
+        self
+    }
+
+    /// Adds a limit. Several are counted all or none.
+    ///
+    /// # Errors
+    ///
+    /// When the limit can't work as configured, or is one too many.
+    pub fn limit(mut self, limit: Limit) -> Result<Self, ConfigError> {
+        self.authenticator().limits.push(limit)?;
+        Ok(self)
+    }
+
+    /// How many failed authentications an address may have.
+    pub fn failures(mut self, budget: FailureBudget) -> Self {
+        self.authenticator().failures = Some(budget);
+        self
+    }
+
+    /// How the bodies of refusals look: an [`Envelope`](crate::render::Envelope),
+    /// [`Problem`](crate::render::Problem), or a closure.
+    pub fn render(mut self, render: impl Render) -> Self {
+        let gate = self.gate();
+        gate.refusals = gate.refusals.clone().render(render);
+        self
+    }
+
+    /// The realm that challenges name (RFC 9110 section 11.5), instead of `api`.
+    ///
+    /// # Errors
+    ///
+    /// When `realm` holds other than printable ASCII.
+    pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
+        self.challenge = Challenge::new(realm)?;
+        self.offer();
+        Ok(self)
+    }
+
+    /// Which rate-limit headers answers carry.
+    pub fn rate_limit_headers(mut self, headers: RateLimitHeaders) -> Self {
+        let gate = self.gate();
+        gate.refusals = gate.refusals.clone().rate_limit_headers(headers);
+        self
+    }
+
+    /// Removes headers from requests before the service sees them: those by which a service behind
+    /// a gateway would know its caller, such as `X-User-Id`, and which a client could send itself.
+    ///
+    /// # Errors
+    ///
+    /// When a name is no header's name.
+    pub fn strip_headers<'n>(
+        mut self,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Result<Self, ConfigError> {
+        for name in names {
+            let name = HeaderName::try_from(name)
+                .map_err(|_| ConfigError::invalid("header", name, "no header name"))?;
+            self.gate().stripped.push(name);
+        }
+        Ok(self)
+    }
+
+    /// The clock by which expiry and limits are judged.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.authenticator().clock = Arc::new(clock);
+        self
+    }
+
+    /// The gate without a service behind it.
+    pub fn into_authenticator(self) -> Authenticator {
+        self.gate.authenticator.clone()
+    }
+
+    /// Challenges name the schemes that are read.
+    fn offer(&mut self) {
+        let schemes: Vec<Scheme> = self.gate.authenticator.sources.schemes();
+        let challenge = self.challenge.clone().offering(&schemes);
+        let gate = self.gate();
+        gate.refusals = gate.refusals.clone().challenge(challenge);
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = Auth<S>;
+
+    fn layer(&self, inner: S) -> Auth<S> {
+        Auth::new(inner, Arc::clone(&self.gate))
+    }
+}
