@@ -24,7 +24,9 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 /// A point in time: nanoseconds since the Unix epoch, from 1970 to 2554.
 ///
 /// All arithmetic saturates: no token and no database row can make it overflow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 

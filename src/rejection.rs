@@ -77,9 +77,10 @@ impl RejectionKind {
             | Self::TenantSuspended
             | Self::TokenExpired
             | Self::TokenInvalid => StatusCode::UNAUTHORIZED,
-            Self::AddressDenied | Self::CrossSite | Self::InsufficientScope | Self::NotPermitted => {
-                StatusCode::FORBIDDEN
-            }
+            Self::AddressDenied
+            | Self::CrossSite
+            | Self::InsufficientScope
+            | Self::NotPermitted => StatusCode::FORBIDDEN,
             Self::RateLimited | Self::TooManyFailures => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
