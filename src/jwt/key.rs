@@ -32,7 +32,7 @@ impl JwtKey {
     /// When the algorithm is not HMAC, or the secret is shorter than its hash (32, 48, 64 bytes), a
     /// published example, a trivial text, or the text of a public key.
     pub fn secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Self::new(algorithm, &Material::secret(algorithm, secret.as_ref())?)
+        Self::new(algorithm, &Material::typed(algorithm, secret.as_ref())?)
     }
 
     /// A public key in PEM: `PUBLIC KEY`, `RSA PUBLIC KEY`, or the key of a `CERTIFICATE`, whose

@@ -31,6 +31,7 @@ const PUBLISHED: [&str; 12] = [
 ];
 
 /// A key in the form that every signature backend takes.
+#[allow(dead_code, reason = "without a signature backend nobody reads the keys")]
 pub(crate) enum Material {
     Secret(Zeroizing<Vec<u8>>),
     /// Big-endian, without leading zeros.
@@ -48,6 +49,18 @@ pub(crate) fn refused(reason: &'static str) -> ConfigError {
 }
 
 impl Material {
+    /// A secret that somebody may have typed.
+    pub(crate) fn typed(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
+        if is_public_key(secret) {
+            return Err(refused("a public key is no secret"));
+        }
+        let material = Self::secret(algorithm, secret)?;
+        match distinct(secret) < MIN_DISTINCT {
+            true => Err(refused("a trivial text")),
+            false => Ok(material),
+        }
+    }
+
     pub(crate) fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
         if algorithm.family() != Family::Hmac {
             return Err(refused("a secret is for HS256, HS384 and HS512 only"));
@@ -55,15 +68,10 @@ impl Material {
         if secret.len() < algorithm.hash_len() {
             return Err(refused("shorter than the hash of its algorithm (RFC 7518 section 3.2)"));
         }
-        if PUBLISHED.iter().any(|known| known.as_bytes() == secret)
-            || distinct(secret) < MIN_DISTINCT
-        {
-            return Err(refused("a published example or a trivial text"));
+        match PUBLISHED.iter().any(|known| known.as_bytes() == secret) {
+            true => Err(refused("a published example")),
+            false => Ok(Self::Secret(Zeroizing::new(secret.to_vec()))),
         }
-        if is_public_key(secret) {
-            return Err(refused("a public key is no secret"));
-        }
-        Ok(Self::Secret(Zeroizing::new(secret.to_vec())))
     }
 
     /// A public key as it stands in a SubjectPublicKeyInfo: PKCS#1, point, or 32 bytes.

@@ -13,7 +13,7 @@ pub(crate) const MAX_RSA_BITS: usize = 8192;
 
 #[derive(Clone)]
 pub(crate) enum Key {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -21,7 +21,7 @@ impl Key {
     pub(crate) fn new(algorithm: Algorithm, material: &Material) -> Result<Self, ConfigError> {
         let key = match material {
             Material::Secret(secret) => {
-                return Ok(Self::Secret(hmac::Key::new(mac(algorithm), secret)));
+                return Ok(Self::Secret(Box::new(hmac::Key::new(mac(algorithm), secret))));
             }
             Material::Rsa { modulus, exponent } => {
                 RsaPublicKeyComponents { n: modulus, e: exponent }

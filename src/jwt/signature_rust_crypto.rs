@@ -5,7 +5,6 @@
 
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
-use jsonwebtoken::signature::Verifier;
 
 use super::algorithm::Algorithm;
 use super::material::Material;
