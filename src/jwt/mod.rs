@@ -1,32 +1,67 @@
 //! Is this JWT real?
+//!
+//! A [`JwtVerifier`] belongs to one issuer: its keys, its audience, its rules. It takes signed
+//! tokens in compact serialization (RFC 7515, RFC 7519) and leaves nothing to the token: which key
+//! and which algorithm judge it is configuration, and `iss`, `aud`, `exp` and a subject are required.
+//!
+//! ```
+//! use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
+//! use keygate::{ConfigError, Rejection, Timestamp};
+//!
+//! fn verifier(public_key: &str) -> Result<JwtVerifier, ConfigError> {
+//!     JwtVerifier::builder("https://issuer.example", "https://api.example")
+//!         .key(JwtKey::pem(Algorithm::ES256, public_key)?.with_kid("2026-01"))
+//!         .build()
+//! }
+//!
+//! fn who(verifier: &JwtVerifier, token: &str, now: Timestamp) -> Result<String, Rejection> {
+//!     let token = verifier.verify(token, now)?;
+//!     Ok(token.subject().to_owned())
+//! }
+//! ```
+//!
+//! In the order in which a token meets them:
+//!
+//! | step | what is refused |
+//! | --- | --- |
+//! | length | more than 8,192 bytes ([`max_length`](JwtVerifierBuilder::max_length)) |
+//! | form | anything but three parts of canonical unpadded base64url |
+//! | header | duplicate members, `crit`, `b64`, `zip`, `enc`, a nested JWT, an unexpected `typ` |
+//! | key | an algorithm that is not that of the key, an unknown or ambiguous key |
+//! | signature | whatever the key didn't sign |
+//! | claims | duplicate members, wrong types, another issuer or audience |
+//! | time | not yet valid; expired, last, so that an expired token is known to be good otherwise |
+//!
+//! Keys are judged at start-up: see [`JwtKey`].
 
-/// STUB until the real module lands
-#[derive(Debug)]
-pub struct VerifiedToken;
+mod algorithm;
+mod builder;
+mod claims;
+mod der;
+mod error;
+mod header;
+mod json;
+mod jwk;
+mod key;
+mod keys;
+mod material;
+#[cfg(feature = "aws_lc_rs")]
+#[path = "signature_aws_lc_rs.rs"]
+mod signature;
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+#[path = "signature_none.rs"]
+mod signature;
+#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
+#[path = "signature_rust_crypto.rs"]
+mod signature;
+mod token;
+mod verifier;
 
-impl VerifiedToken {
-    /// s
-    pub fn subject(&self) -> &str {
-        ""
-    }
-    /// t
-    pub fn tenant(&self) -> Option<&crate::TenantId> {
-        None
-    }
-    /// s
-    pub fn scopes(&self) -> &crate::ScopeSet {
-        unimplemented!()
-    }
-    /// c
-    pub fn claims<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        unimplemented!()
-    }
-    /// i
-    pub fn issuer(&self) -> Option<&str> {
-        None
-    }
-    /// e
-    pub fn expires(&self) -> crate::Timestamp {
-        crate::Timestamp::MAX
-    }
-}
+pub use algorithm::Algorithm;
+pub use builder::JwtVerifierBuilder;
+pub use error::{JwtError, JwtErrorKind};
+pub use key::JwtKey;
+pub use token::VerifiedToken;
+pub use verifier::JwtVerifier;
+#[allow(unused_imports, reason = "for the stage that tells keys from tokens")]
+pub(crate) use verifier::looks_like_jwt;

@@ -1,0 +1,172 @@
+//! The configuration of a verifier.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::Rules;
+use super::key::JwtKey;
+use super::keys::KeySet;
+use super::verifier::JwtVerifier;
+use crate::ConfigError;
+
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+const MAX_LENGTH: usize = 65_536;
+
+/// Configures a [`JwtVerifier`]; made by [`JwtVerifier::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct JwtVerifierBuilder {
+    keys: Vec<JwtKey>,
+    rules: Rules,
+    types: Option<Vec<String>>,
+    max_length: usize,
+}
+
+impl JwtVerifierBuilder {
+    pub(crate) fn new(issuer: Arc<str>, audience: String) -> Self {
+        let rules = Rules {
+            issuer: Some(issuer),
+            audiences: Some(vec![audience]),
+            leeway: Duration::from_secs(30),
+            max_age: None,
+            subject_claim: "sub".to_owned(),
+            tenant_claim: "tenant".to_owned(),
+            scope_claims: ["scope", "scp", "permissions"].map(String::from).to_vec(),
+            required: Vec::new(),
+        };
+        Self { keys: Vec::new(), rules, types: None, max_length: 8192 }
+    }
+
+    /// Adds a key of the issuer. The keys' algorithms are the only ones accepted.
+    pub fn key(mut self, key: JwtKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Adds keys of the issuer.
+    pub fn keys(mut self, keys: impl IntoIterator<Item = JwtKey>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Accepts one more audience: a token for any of them is good.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.rules.audiences.get_or_insert_default().push(audience.into());
+        self
+    }
+
+    /// How far the issuer's clock may be off: 30 seconds, unless set; at most 5 minutes.
+    ///
+    /// A token is good while `now < exp + leeway` and `now + leeway >= nbf`.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.rules.leeway = leeway;
+        self
+    }
+
+    /// Refuses tokens issued longer ago than `age` (plus leeway), whatever their `exp`; `iat` is
+    /// then required. No bound unless set.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.rules.max_age = Some(age);
+        self
+    }
+
+    /// The kinds of token to accept, by the header's `typ`, which is then required.
+    ///
+    /// Compared as media types without regard to case, `application/` prepended when there is no
+    /// slash (RFC 8725 section 3.11). Unless set: `JWT`, `at+jwt` (RFC 9068), or no `typ`.
+    pub fn typ<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.types = Some(types.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Requires a claim to be present and not null, whatever its value.
+    pub fn require_claim(mut self, name: impl Into<String>) -> Self {
+        self.rules.required.push(name.into());
+        self
+    }
+
+    /// The claim that names the subject: a text, required and not empty. `sub` unless set.
+    pub fn subject_claim(mut self, name: impl Into<String>) -> Self {
+        self.rules.subject_claim = name.into();
+        self
+    }
+
+    /// The claim that names the tenant: a text, not empty where present. `tenant` unless set.
+    pub fn tenant_claim(mut self, name: impl Into<String>) -> Self {
+        self.rules.tenant_claim = name.into();
+        self
+    }
+
+    /// The claims that may hold the scopes, of which the first present counts: a space-separated
+    /// text or a list of texts. `scope`, `scp`, `permissions` unless set.
+    pub fn scope_claims<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.rules.scope_claims = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The longest token that is looked at, in bytes: 8,192 unless set; 1 to 65,536.
+    pub fn max_length(mut self, bytes: usize) -> Self {
+        self.max_length = bytes;
+        self
+    }
+
+    /// Accepts tokens of every issuer, and of none.
+    ///
+    /// Dangerous where a key serves several issuers: they can then speak for each other.
+    pub fn danger_any_issuer(mut self) -> Self {
+        self.rules.issuer = None;
+        self
+    }
+
+    /// Accepts tokens for every audience, and for none.
+    ///
+    /// Dangerous where the issuer serves other services too: a token that any of them receives
+    /// opens this one (RFC 8725 section 3.9).
+    pub fn danger_any_audience(mut self) -> Self {
+        self.rules.audiences = None;
+        self
+    }
+
+    /// Finishes the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, keys are ambiguous (one `kid` twice, two keys of one algorithm without
+    /// `kid`), secrets and public keys are mixed, or a setting is out of its bounds.
+    pub fn build(self) -> Result<JwtVerifier, ConfigError> {
+        self.check_names()?;
+        self.check_bounds()?;
+        Ok(JwtVerifier {
+            keys: Arc::new(KeySet::new(self.keys)?),
+            rules: Arc::new(self.rules),
+            types: self.types.unwrap_or_default().into(),
+            max_length: self.max_length,
+        })
+    }
+
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let empty = |what| Err(ConfigError::invalid(what, "", "empty"));
+        if self.rules.issuer.as_deref() == Some("") {
+            return empty("issuer");
+        }
+        if self.rules.audiences.iter().flatten().any(String::is_empty) {
+            return empty("audience");
+        }
+        match &self.types {
+            Some(types) if types.is_empty() || types.iter().any(String::is_empty) => empty("typ"),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_bounds(&self) -> Result<(), ConfigError> {
+        if self.rules.leeway > MAX_LEEWAY {
+            let leeway = format!("{:?}", self.rules.leeway);
+            return Err(ConfigError::invalid("leeway", leeway, "more than 5 minutes"));
+        }
+        if !(1..=MAX_LENGTH).contains(&self.max_length) {
+            let reason = "not between 1 and 65,536 bytes";
+            return Err(ConfigError::invalid("longest token", self.max_length, reason));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Why a token was refused.
+
+use std::error::Error;
+
+use crate::{Rejection, RejectionKind};
+
+/// A token that was refused, and the rule that it broke.
+///
+/// Its texts, those of its source too, are fixed: they hold nothing of the token.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct JwtError {
+    kind: JwtErrorKind,
+    reason: &'static str,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// Which step refused the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum JwtErrorKind {
+    /// Not a JWT in compact serialization, or a header that this crate doesn't take.
+    Malformed,
+    /// An algorithm outside the allow-list, or not that of the key.
+    Algorithm,
+    /// No configured key, or more than one, answers to the header.
+    UnknownKey,
+    /// The signature is not that of the key.
+    Signature,
+    /// A claim is absent, has the wrong type or the wrong value.
+    Claims,
+    /// `nbf` or `iat` lies in the future.
+    NotYetValid,
+    /// `exp` or the greatest age has passed; everything else is right.
+    Expired,
+}
+
+impl JwtError {
+    pub(crate) const fn new(kind: JwtErrorKind, reason: &'static str) -> Self {
+        Self { kind, reason, source: None }
+    }
+
+    pub(crate) const fn malformed(reason: &'static str) -> Self {
+        Self::new(JwtErrorKind::Malformed, reason)
+    }
+
+    pub(crate) const fn claims(reason: &'static str) -> Self {
+        Self::new(JwtErrorKind::Claims, reason)
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Which step refused the token.
+    pub const fn kind(&self) -> JwtErrorKind {
+        self.kind
+    }
+}
+
+impl From<JwtError> for Rejection {
+    /// [`TokenExpired`](RejectionKind::TokenExpired) for an otherwise good token whose time has
+    /// passed, else [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
+    fn from(error: JwtError) -> Self {
+        let kind = match error.kind {
+            JwtErrorKind::Expired => RejectionKind::TokenExpired,
+            _ => RejectionKind::TokenInvalid,
+        };
+        Self::new(kind).with_source(error)
+    }
+}

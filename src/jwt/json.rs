@@ -1,0 +1,216 @@
+//! JSON objects in which no member name occurs twice, at any depth.
+//!
+//! RFC 7519 section 4 lets a parser take the last of two members of one name. Whoever reads the
+//! same token with another parser may take the first, so such tokens are refused.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::Timestamp;
+
+const NANOS_PER_SEC: f64 = 1e9;
+
+/// The members of an object, in the order of their names.
+#[derive(Debug)]
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+/// As much of a value as the rules for headers and claims look at.
+#[derive(Debug)]
+pub(crate) enum Value<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    List(Vec<Value<'a>>),
+    /// A member of the outermost object named `exp`, `nbf` or `iat`.
+    Time(Timestamp),
+    Other,
+}
+
+impl<'a> Object<'a> {
+    /// Reads an object and nothing behind it.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        // Any other start would make serde quote the text in its error.
+        if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            serde_json::from_str(text)
+        } else {
+            Err(serde_json::Error::custom("not an object"))
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<'a> Value<'a> {
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list that holds nothing else, or the one text outside a list.
+    pub(crate) fn texts(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Text(text) => Some(vec![text]),
+            Self::List(list) => list.iter().map(Self::text).collect(),
+            _ => None,
+        }
+    }
+
+    fn date<A: MapAccess<'a>>(map: &mut A) -> Result<Self, A::Error> {
+        // serde's own error quotes the value.
+        map.next_value::<NumericDate>()
+            .map(|date| Self::Time(date.0))
+            .map_err(|_| A::Error::custom("exp, nbf and iat must be numbers of seconds since 1970"))
+    }
+}
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+        let mut members = Vec::with_capacity(12);
+        while let Some(Name(name)) = map.next_key()? {
+            let value = match &*name {
+                "exp" | "nbf" | "iat" => Value::date(&mut map)?,
+                _ => map.next_value()?,
+            };
+            members.push((name, value));
+        }
+        sort_unique(&mut members, |(name, _)| name)?;
+        Ok(Object(members))
+    }
+}
+
+fn sort_unique<'a, T, E: Error>(items: &mut [T], name: fn(&T) -> &Cow<'a, str>) -> Result<(), E> {
+    items.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+    match items.windows(2).any(|pair| name(&pair[0]) == name(&pair[1])) {
+        true => Err(E::custom("a member name occurs twice")),
+        false => Ok(()),
+    }
+}
+
+impl<'de> Deserialize<'de> for Value<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            list.push(value);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            map.next_value::<Value<'de>>()?;
+            names.push(name);
+        }
+        sort_unique(&mut names, |name| name)?;
+        Ok(Value::Other)
+    }
+}
+
+/// RFC 7519 section 2: seconds since 1970, perhaps with a fraction.
+///
+/// Asked for as a number: with serde_json's `arbitrary_precision`, which any crate of a build can
+/// turn on, an untyped number arrives as a map.
+struct NumericDate(Timestamp);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_f64(DateVisitor)
+    }
+}
+
+struct DateVisitor;
+
+impl Visitor<'_> for DateVisitor {
+    type Value = NumericDate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("seconds since 1970")
+    }
+
+    fn visit_u64<E>(self, secs: u64) -> Result<NumericDate, E> {
+        Ok(NumericDate(Timestamp::from_secs(secs)))
+    }
+
+    fn visit_i64<E: Error>(self, secs: i64) -> Result<NumericDate, E> {
+        let secs = u64::try_from(secs).map_err(E::custom)?;
+        self.visit_u64(secs)
+    }
+
+    fn visit_f64<E: Error>(self, secs: f64) -> Result<NumericDate, E> {
+        if secs.is_finite() && secs >= 0.0 {
+            // `as` saturates.
+            Ok(NumericDate(Timestamp::from_nanos((secs * NANOS_PER_SEC) as u64)))
+        } else {
+            Err(E::custom("out of range"))
+        }
+    }
+}
