@@ -246,7 +246,9 @@ impl Authenticator {
         let caller = Caller::new(principal, request, self.address.of(request));
         match self.limits.take(&caller, now) {
             Ok(Verdict::Admitted(standings)) => (Ok(()), standings),
-            Ok(Verdict::Denied { standings, retry_after }) => (Err(limited(retry_after)), standings),
+            Ok(Verdict::Denied { standings, retry_after }) => {
+                (Err(limited(retry_after)), standings)
+            }
             Err(error) => (Err(unavailable(error)), Standings::default()),
         }
     }

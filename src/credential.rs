@@ -73,7 +73,9 @@ impl Source {
     /// When `name` is no header's name, or one that has a meaning of its own.
     pub fn header(name: &str) -> Result<Self, ConfigError> {
         match HeaderName::try_from(name) {
-            Ok(name) if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") => {
+            Ok(name)
+                if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") =>
+            {
                 Err(ConfigError::invalid("credential header", name, "has a meaning of its own"))
             }
             Ok(name) => Ok(Self { place: Place::Header(name), kinds: Kinds::Keys }),
@@ -167,14 +169,14 @@ impl<'r> Found<'r, '_> {
     pub(crate) fn classify(
         self,
         formats: &Formats,
-        admits: impl FnOnce(Environment) -> bool,
+        admits: impl Fn(Environment) -> bool,
     ) -> Result<Credential<'r>, RejectionKind> {
         match (formats.read(&self.text), self.source.kinds) {
             (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&self.text) => {
                 Ok(Credential::Jwt(self.text))
             }
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
-                if environment.is_none_or(admits) =>
+                if environment.is_none_or(&admits) =>
             {
                 let digest = KeyDigest::of(&self.text);
                 Ok(Credential::ApiKey(Presented { digest, environment }))

@@ -30,7 +30,11 @@ pub(crate) fn refused(
 }
 
 fn causes(rejection: &Rejection) -> String {
-    let first = rejection.source();
-    let chain = std::iter::successors(first, |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut texts = Vec::new();
+    let mut next = rejection.source();
+    while let Some(error) = next {
+        texts.push(error.to_string());
+        next = error.source();
+    }
+    texts.join(": ")
 }

@@ -82,9 +82,7 @@ impl Default for ClientAddress {
 
 impl ClientAddress {
     /// The client is the peer that `find` reads from the request's extensions.
-    pub fn peer_from(
-        find: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn peer_from(find: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self { peer: Arc::new(find), believed: Believed::Nobody }
     }
 

@@ -72,7 +72,7 @@ use async_trait::async_trait;
 pub use admin::{KeyAdmin, KeyFilter, KeyPage};
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use usage::{Month, Usage, Use, UsageStore};
+pub use usage::{Month, Usage, UsageStore, Use};
 
 use crate::{KeyDigest, KeyRecord, Tenant, TenantId};
 
