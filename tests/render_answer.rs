@@ -54,8 +54,10 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+type Item = (String, Vec<(String, u64)>);
+
 /// A List of Strings with Integer parameters (RFC 9651), and nothing else.
-fn parse_list(text: &str) -> Option<Vec<(String, Vec<(String, u64)>)>> {
+fn parse_list(text: &str) -> Option<Vec<Item>> {
     let mut rest = text;
     let mut items = Vec::new();
     loop {

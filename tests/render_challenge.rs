@@ -8,9 +8,11 @@ use keygate::render::{Challenge, Refusals, Scheme, Wire};
 use keygate::{Problem, Rejection, RejectionKind, Standings};
 use proptest::prelude::*;
 
+type Parsed = (String, Vec<(String, String)>);
+
 /// One challenge: scheme and parameters (RFC 9110 section 11.3). `None` for anything else, for
 /// control characters, and for a parameter that comes twice.
-fn parse(line: &[u8]) -> Option<(String, Vec<(String, String)>)> {
+fn parse(line: &[u8]) -> Option<Parsed> {
     let line = std::str::from_utf8(line).ok()?;
     if !line.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return None;
@@ -48,10 +50,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
     None
 }
 
-fn challenges(
-    challenge: &Challenge,
-    rejection: &Rejection,
-) -> Vec<(String, Vec<(String, String)>)> {
+fn challenges(challenge: &Challenge, rejection: &Rejection) -> Vec<Parsed> {
     let mut headers = HeaderMap::new();
     challenge.apply(rejection, &mut headers);
     headers.get_all(WWW_AUTHENTICATE).iter().map(|v| parse(v.as_bytes()).unwrap()).collect()
@@ -61,7 +60,7 @@ fn param(params: &[(String, String)], name: &str) -> Option<String> {
     params.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
 }
 
-fn names(challenges: &[(String, Vec<(String, String)>)]) -> Vec<&str> {
+fn names(challenges: &[Parsed]) -> Vec<&str> {
     challenges.iter().map(|(scheme, _)| scheme.as_str()).collect()
 }
 
