@@ -32,7 +32,7 @@ pub enum Wire {
 impl Wire {
     /// What a request of this method and these headers speaks.
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        if is_grpc(headers) {
+        if method == Method::POST && is_grpc(headers) {
             Self::Grpc
         } else if method == Method::HEAD {
             Self::Head
