@@ -19,7 +19,7 @@ pub use error::ConfigError;
 pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
 };
-pub use limit::{Standing, Standings};
+pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};

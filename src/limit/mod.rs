@@ -1,17 +1,41 @@
 //! May it do this now?
+//!
+//! A [`Quota`] says how much in how long, a [`Limit`] who shares it, a [`Standing`] where a caller
+//! stands; [`FailureBudget`] bounds what those may try whose credentials are refused. A request is
+//! counted by all limits of its gate or by none. Everything is counted in memory, in one process, in
+//! nanoseconds; nothing runs in the background.
+//!
+//! ```
+//! use keygate::{Limit, Quota};
+//!
+//! let minute = Limit::per_tenant(Quota::per_minute(1_000)?);
+//! let day = Limit::per_tenant(Quota::per_day(50_000)?)
+//!     .plan("enterprise", Quota::per_day(1_000_000)?)
+//!     .name("daily")?;
+//! # let _ = (minute, day);
+//! # Ok::<(), keygate::ConfigError>(())
+//! ```
 
+mod algorithm;
+mod caller;
+mod cell;
+mod definition;
+mod failures;
+mod identity;
+mod limits;
+mod quota;
+mod seats;
 mod standing;
+mod table;
 
+#[cfg(test)]
+mod tests;
+
+pub use caller::Caller;
+pub use definition::Limit;
+pub use failures::FailureBudget;
+pub use quota::{Algorithm, Quota};
 pub use standing::{Standing, Standings};
 
-/// STUB
-#[derive(Clone, Debug)]
-pub struct Quota;
-/// STUB
-#[derive(Debug, Default)]
-pub struct Seats;
-impl Clone for Seats {
-    fn clone(&self) -> Self {
-        Self
-    }
-}
+pub(crate) use limits::{Limits, Verdict};
+pub(crate) use seats::Seats;
