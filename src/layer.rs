@@ -196,7 +196,7 @@ impl AuthLayer {
     ///
     /// When the limit can't work as configured, or is one too many.
     pub fn limit(mut self, limit: Limit) -> Result<Self, ConfigError> {
-        self.authenticator().limits.push(limit)?;
+        self.authenticator().limits = self.gate.authenticator.limits.with(limit)?;
         Ok(self)
     }
 

@@ -39,7 +39,7 @@ pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
 };
 pub use layer::AuthLayer;
-pub use limit::{Limit, Quota, Standing, Standings};
+pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};

@@ -1,67 +1,41 @@
 //! May it do this now?
-#![allow(missing_docs, dead_code)]
+//!
+//! A [`Quota`] says how much in how long, a [`Limit`] who shares it, a [`Standing`] where a caller
+//! stands; [`FailureBudget`] bounds what those may try whose credentials are refused. A request is
+//! counted by all limits of its gate or by none. Everything is counted in memory, in one process, in
+//! nanoseconds; nothing runs in the background.
+//!
+//! ```
+//! use keygate::{Limit, Quota};
+//!
+//! let minute = Limit::per_tenant(Quota::per_minute(1_000)?);
+//! let day = Limit::per_tenant(Quota::per_day(50_000)?)
+//!     .plan("enterprise", Quota::per_day(1_000_000)?)
+//!     .name("daily")?;
+//! # let _ = (minute, day);
+//! # Ok::<(), keygate::ConfigError>(())
+//! ```
 
+mod algorithm;
+mod caller;
+mod cell;
+mod definition;
+mod failures;
+mod identity;
+mod limits;
+mod quota;
+mod seats;
 mod standing;
+mod table;
 
-use crate::*;
+#[cfg(test)]
+mod tests;
+
+pub use caller::Caller;
+pub use definition::Limit;
+pub use failures::FailureBudget;
+pub use quota::{Algorithm, Quota};
 pub use standing::{Standing, Standings};
-use std::net::IpAddr;
-use std::time::Duration;
 
-#[derive(Clone, Debug)]
-pub struct Quota;
-impl Quota {
-    pub fn per_minute(_: u64) -> Result<Self, ConfigError> {
-        Ok(Self)
-    }
-}
-#[derive(Debug, Default)]
-pub struct Seats;
-impl Clone for Seats {
-    fn clone(&self) -> Self {
-        Self
-    }
-}
-#[derive(Clone, Debug)]
-pub struct Limit;
-impl Limit {
-    pub fn per_tenant(_: Quota) -> Self {
-        Self
-    }
-}
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Limits;
-impl Limits {
-    pub(crate) fn push(&mut self, _: Limit) -> Result<(), ConfigError> {
-        Ok(())
-    }
-    pub(crate) fn is_empty(&self) -> bool {
-        true
-    }
-    pub(crate) fn take(&self, _: &Caller<'_>, _: Timestamp) -> Result<Verdict, String> {
-        Ok(Verdict::Admitted(Standings::default()))
-    }
-}
-pub(crate) enum Verdict {
-    Admitted(Standings),
-    Denied { standings: Standings, retry_after: Option<Duration> },
-}
-pub struct Caller<'a>(&'a Principal);
-impl<'a> Caller<'a> {
-    pub fn new(p: &'a Principal, _: &'a http::request::Parts, _: Option<IpAddr>) -> Self {
-        Self(p)
-    }
-}
-#[derive(Clone, Debug)]
-pub struct FailureBudget;
-impl FailureBudget {
-    pub fn is_before_verification(&self) -> bool {
-        false
-    }
-    pub fn exhausted(&self, _: Option<IpAddr>, _: Timestamp) -> Result<Option<Duration>, String> {
-        Ok(None)
-    }
-    pub fn record(&self, _: Option<IpAddr>, _: Timestamp) -> Result<Option<Duration>, String> {
-        Ok(None)
-    }
-}
+pub(crate) use limits::{Limits, Verdict};
+pub(crate) use seats::Seats;

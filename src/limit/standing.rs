@@ -77,3 +77,9 @@ impl Standings {
         self.as_slice().iter().min_by_key(|s| (s.remaining, std::cmp::Reverse(s.reset)))
     }
 }
+
+impl From<Standing> for Standings {
+    fn from(standing: Standing) -> Self {
+        Self(Kept::One(standing))
+    }
+}

@@ -1,0 +1,128 @@
+//! How often an address may fail to authenticate.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::algorithm::{Answer, Decision};
+use super::cell::LimitError;
+use super::definition::{IPV6_PREFIX, default_table, ipv6_prefix, table};
+use super::identity::Identity;
+use super::quota::Quota;
+use super::table::Table;
+use crate::{ConfigError, Timestamp};
+
+/// How many failed authentications an address may have.
+///
+/// Failures count against where they come from: an IPv4 address, an IPv6 network of 64 bits, one
+/// common count for those whose address is not known. They never count against the key or tenant
+/// that a credential names, so nobody can use up another's quota by failing in its name. Clones
+/// share the count.
+///
+/// ```
+/// use keygate::{FailureBudget, Quota};
+///
+/// let budget = FailureBudget::new(Quota::per_minute(20)?).before_verification();
+/// # let _ = budget;
+/// # Ok::<(), keygate::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FailureBudget {
+    table: Arc<Table>,
+    quota: Quota,
+    ipv6_prefix: u8,
+    before_verification: bool,
+}
+
+impl FailureBudget {
+    /// `quota` failures for each address; those beyond are answered 429.
+    pub fn new(quota: Quota) -> Self {
+        let table = default_table();
+        Self { table, quota, ipv6_prefix: IPV6_PREFIX, before_verification: false }
+    }
+
+    /// Refuses an address that has used up its budget before any work is done for it, whatever
+    /// credential it brings. That bounds what forged tokens cost, but refuses good credentials from
+    /// the same address too; without it they are let in.
+    #[must_use]
+    pub fn before_verification(mut self) -> Self {
+        self.before_verification = true;
+        self
+    }
+
+    /// How many addresses are counted at most, 100,000 by default; see
+    /// [`Limit::capacity`](super::Limit::capacity).
+    ///
+    /// # Errors
+    ///
+    /// When it is 0 or above 2^30.
+    pub fn capacity(mut self, addresses: usize) -> Result<Self, ConfigError> {
+        self.table = table(addresses)?;
+        Ok(self)
+    }
+
+    /// How many leading bits of an IPv6 address make a network with one count, 64 by default.
+    ///
+    /// # Errors
+    ///
+    /// When it is 0 or above 128.
+    pub fn ipv6_prefix(mut self, bits: u8) -> Result<Self, ConfigError> {
+        self.ipv6_prefix = ipv6_prefix(bits)?;
+        Ok(self)
+    }
+
+    pub(crate) fn is_before_verification(&self) -> bool {
+        self.before_verification
+    }
+
+    /// Counts a failure. `None` when it is within the budget and may be answered as what it is; else
+    /// how long the address must wait until its next one is.
+    ///
+    /// # Errors
+    ///
+    /// When the count can't be used.
+    pub(crate) fn record(
+        &self,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, LimitError> {
+        let mut cell = self.table.cell(&self.identity(address), now)?;
+        loop {
+            let mut counter = cell.lock()?;
+            if !counter.is_evicted() {
+                return Ok(wait(counter.take(&self.quota, now, 1)));
+            }
+            drop(counter);
+            cell = self.table.readmit(&cell, now)?;
+        }
+    }
+
+    /// How long the address must wait, if it has used up its budget. Counts nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the count can't be used.
+    pub(crate) fn exhausted(
+        &self,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, LimitError> {
+        let Some(cell) = self.table.find(&self.identity(address))? else { return Ok(None) };
+        let mut counter = cell.lock()?;
+        let answer = wait(counter.decide(&self.quota, now, 1).1);
+        // Keeps what the clock has done: only so does the wait end when the clock was set back.
+        counter.take(&self.quota, now, 0);
+        Ok(answer)
+    }
+
+    fn identity(&self, address: Option<IpAddr>) -> Identity<'static> {
+        Identity::network(address, self.ipv6_prefix)
+    }
+}
+
+fn wait(decision: Decision) -> Option<Duration> {
+    match decision.answer {
+        Answer::After(nanos) => Some(Duration::from_nanos(nanos)),
+        Answer::Admitted | Answer::Never => None,
+    }
+}

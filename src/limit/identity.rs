@@ -1,0 +1,88 @@
+//! Who shares a counter.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Never part of UTF-8, so it parts an issuer from a subject without doubt.
+const SEPARATOR: u8 = 0xFF;
+
+/// Whose counter it is, borrowed from the request. Identities of different kinds never meet, even
+/// with equal text.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity<'a> {
+    Tenant(&'a str),
+    Key(&'a str),
+    /// A subject is only unique within its issuer (RFC 7519 section 4.1.2).
+    Subject {
+        issuer: &'a str,
+        subject: &'a str,
+    },
+    Network([u8; 16]),
+    /// All callers whose address is not known share one.
+    Nowhere,
+    Text(Cow<'a, str>),
+}
+
+impl Identity<'_> {
+    /// The network of `address`: an IPv4 address alone, an IPv6 address with all of its `prefix`.
+    pub(crate) fn network(address: Option<IpAddr>, prefix: u8) -> Self {
+        match address.map(|address| address.to_canonical()) {
+            None => Self::Nowhere,
+            Some(IpAddr::V4(v4)) => Self::Network(v4.to_ipv6_mapped().octets()),
+            Some(IpAddr::V6(v6)) => Self::Network(masked(v6, prefix)),
+        }
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        let (kind, head, tail): (u8, &str, &[u8]) = match self {
+            Self::Tenant(tenant) => (b't', "", tenant.as_bytes()),
+            Self::Key(key) => (b'k', "", key.as_bytes()),
+            Self::Subject { issuer, subject } => (b's', issuer, subject.as_bytes()),
+            Self::Network(octets) => (b'n', "", octets),
+            Self::Nowhere => (b'-', "", &[]),
+            Self::Text(text) => (b'x', "", text.as_bytes()),
+        };
+        Parts { kind, head: head.as_bytes(), tail }
+    }
+}
+
+fn masked(address: Ipv6Addr, prefix: u8) -> [u8; 16] {
+    let host_bits = 128 - u32::from(prefix.min(128));
+    let network = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+    (u128::from(address) & network).to_be_bytes()
+}
+
+/// An identity in the form in which it is hashed and compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Parts<'a> {
+    kind: u8,
+    head: &'a [u8],
+    tail: &'a [u8],
+}
+
+/// An identity as a table keeps it: the whole of it, in one allocation.
+#[derive(Debug)]
+pub(crate) struct Kept(Box<[u8]>);
+
+impl Kept {
+    pub(crate) fn new(parts: Parts<'_>) -> Self {
+        Self([&[parts.kind], parts.head, &[SEPARATOR], parts.tail].concat().into())
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        let (kind, rest) = self.0.split_first().map_or((0, &[][..]), |(kind, rest)| (*kind, rest));
+        let mut halves = rest.splitn(2, |byte| *byte == SEPARATOR);
+        let head = halves.next().unwrap_or_default();
+        Parts { kind, head, tail: halves.next().unwrap_or_default() }
+    }
+
+    /// True when it is that identity.
+    #[inline]
+    pub(crate) fn is(&self, parts: Parts<'_>) -> bool {
+        self.0.len() == parts.head.len() + parts.tail.len() + 2
+            && self.0.first() == Some(&parts.kind)
+            && self.0.get(parts.head.len() + 1) == Some(&SEPARATOR)
+            && self.0.ends_with(parts.tail)
+            && self.0.get(1..=parts.head.len()) == Some(parts.head)
+    }
+}
