@@ -43,6 +43,7 @@ pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};
+pub use render::{Envelope, Problem, Render, Rendered};
 pub use require::{Require, Required, RequiredFuture};
 pub use service::Auth;
 pub use tenant::{Tenant, TenantId, TenantStatus};
