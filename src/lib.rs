@@ -1,7 +1,8 @@
 //! API keys, JWTs, scopes and rate limits as one tower layer.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![doc(test(attr(deny(warnings))))]
+#![doc(test(attr(deny(warnings), allow(unused))))]
+#![forbid(unsafe_code)]
 
 mod authenticator;
 #[cfg(feature = "axum")]
