@@ -1,5 +1,5 @@
 //! An issuer of tokens, honest and otherwise.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::LazyLock;
 
