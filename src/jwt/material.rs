@@ -15,14 +15,15 @@ const MAX_RSA_EXPONENT_LEN: usize = 4;
 const MIN_DISTINCT: usize = 8;
 
 /// Secrets of sufficient length that stand in documentation and templates.
-const PUBLISHED: [&str; 12] = [
+const PUBLISHED: [&str; 13] = [
     "a-string-secret-at-least-256-bits-long",
     "a-valid-string-secret-that-is-at-least-384-bits-long",
     "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
     "super-secret-jwt-token-with-at-least-32-characters-long",
     "your-super-secret-jwt-token-with-at-least-32-characters-long",
     "your-secret-key-must-be-at-least-32-characters-long",
-    "your-256-bit-secret-your-256-bit-secret",
+    "your-256-bit-secret-key-here-change-in-production",
+    "your-256-bit-secret-key-here-minimum-32-characters",
     "your-secret-key-change-this-in-production",
     "12345678901234567890123456789012",
     "0123456789abcdef0123456789abcdef",
