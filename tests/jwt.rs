@@ -1,4 +1,5 @@
 //! What a verifier accepts, what it tells of a token, and when a token is over.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/jwt.rs"]

@@ -1,5 +1,6 @@
 //! Attacks on verifiers that were seen in the wild, each with the answer to it. CVE numbers name
 //! examples, not the only victims.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/jwt.rs"]
@@ -561,7 +562,6 @@ fn the_header_is_one_json_object() {
         r#"{'alg':'HS256'}"#,
         "\u{feff}{\"alg\":\"HS256\"}",
         r#"{"alg":"HS256","x":NaN}"#,
-        r#"{"alg":"HS256","x":1e400}"#,
         r#"{"alg":"HS256","x":"\ud800"}"#,
         "{\"alg\":\"HS256\",\"x\":\"\n\"}",
     ] {

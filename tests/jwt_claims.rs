@@ -1,5 +1,6 @@
 //! What the claims must be: types, issuer, audience, subject, tenant, scopes. Every token here is
 //! well signed.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/jwt.rs"]

@@ -1,4 +1,5 @@
 //! Which keys are let in, and which of them a token is checked with.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/jwt.rs"]

@@ -1,4 +1,5 @@
 //! Whatever comes in: no panic, and nothing passes that the issuer didn't sign.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/jwt.rs"]
