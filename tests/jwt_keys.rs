@@ -331,6 +331,24 @@ fn a_jwk_whose_curve_is_not_its_algorithms_is_refused() {
     refused(jwk(&with(&p256, "kty", json!("RSA"))), "kty");
 }
 
+/// Under the neutral element every `S`, with `R = S * B`, is a signature of everything.
+#[test]
+fn an_ed25519_point_of_small_order_is_refused() {
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut minus_one = [0xff; 32];
+    (minus_one[0], minus_one[31]) = (0xec, 0x7f);
+    for key in [[0; 32], neutral, minus_one] {
+        for sign in [0, 0x80] {
+            let mut key = key;
+            key[31] |= sign;
+            refused(JwtKey::der(Algorithm::EdDSA, &key), "small order");
+            let jwk_of = json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(key) });
+            refused(jwk(&jwk_of), "small order");
+        }
+    }
+}
+
 #[test]
 fn coordinates_have_the_length_of_the_field() {
     let p256 = public_jwk(Algorithm::ES256);
