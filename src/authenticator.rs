@@ -189,8 +189,7 @@ impl Authenticator {
     ) -> Result<Option<Principal>, Rejection> {
         match answer {
             Answer::Open => Ok(None),
-            Answer::Anonymous if self.optional => Ok(None),
-            Answer::Anonymous => Err(MissingCredential.into()),
+            Answer::Anonymous => self.pass_anonymous(request).map(|()| None),
             Answer::Refused(kind) => Err(kind.into()),
             Answer::Rejected(rejection) => Err(rejection),
             Answer::Key(presented, found) => {
@@ -204,6 +203,12 @@ impl Authenticator {
                 Ok(Some(Principal::of_token(*token, tenant)))
             }
         }
+    }
+
+    /// A rule of a route asks for a caller, even where authentication is optional otherwise.
+    fn pass_anonymous(&self, request: &Parts) -> Result<(), Rejection> {
+        let asked = self.routes.asks(request)?.is_some();
+        if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(

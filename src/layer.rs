@@ -159,8 +159,8 @@ impl AuthLayer {
         self
     }
 
-    /// Lets requests without a credential pass, without a principal. A bad credential is refused
-    /// still.
+    /// Lets requests without a credential pass, without a principal, except where a rule of
+    /// [`routes`](Self::routes) asks for a caller. A bad credential is refused still.
     pub fn optional(mut self) -> Self {
         self.authenticator().optional = true;
         self
