@@ -231,8 +231,8 @@ impl Sources {
         &self,
         headers: &'r HeaderMap,
     ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
-        let read = |source: &'_ Source| source.read(headers).transpose();
-        let mut places = self.0.iter().filter_map(|source| Some((read(source)?, source)));
+        let read = self.0.iter().map(|source| (source, source.read(headers).transpose()));
+        let mut places = read.filter_map(|(source, text)| Some((text?, source)));
         match (places.next(), places.next()) {
             (_, Some(_)) => Err(AmbiguousCredential),
             (Some((text, source)), None) => Ok(Some(Found { text: text?, source })),
