@@ -91,6 +91,12 @@ impl Routes {
     ///
     /// When the names are no names.
     pub fn grpc(self, service: &str, method: &str, policy: Policy) -> Result<Self, ConfigError> {
+        for name in [service, method] {
+            let known = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
+            if name.is_empty() || !name.bytes().all(known) {
+                return Err(ConfigError::invalid("gRPC name", name, "no name of protobuf"));
+            }
+        }
         self.require_all(&format!("/{service}/{method}"), policy)
     }
 
