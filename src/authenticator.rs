@@ -191,8 +191,7 @@ impl Authenticator {
     ) -> Result<Option<Principal>, Rejection> {
         match answer {
             Answer::Open => Ok(None),
-            Answer::Anonymous if self.admits_anonymous(request)? => Ok(None),
-            Answer::Anonymous => Err(MissingCredential.into()),
+            Answer::Anonymous => self.pass_anonymous(request).map(|()| None),
             Answer::Refused(kind) => Err(kind.into()),
             Answer::Rejected(rejection) => Err(rejection),
             Answer::Key(presented, found) => {
@@ -208,10 +207,10 @@ impl Authenticator {
         }
     }
 
-    /// Optional authentication lets nobody past a rule that asks for a caller.
-    fn admits_anonymous(&self, request: &Parts) -> Result<bool, RejectionKind> {
-        let ruled = self.routes.asks(request)?.is_some() || self.policy.asks_more();
-        Ok(self.optional && !ruled)
+    /// A rule that asks for a caller does so where authentication is optional otherwise, too.
+    fn pass_anonymous(&self, request: &Parts) -> Result<(), Rejection> {
+        let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
+        if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(
