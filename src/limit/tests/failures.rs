@@ -108,6 +108,42 @@ fn a_flood_of_addresses_does_not_free_the_one_at_its_limit() {
 }
 
 #[test]
+fn a_count_that_was_dropped_for_room_begins_anew() {
+    let budget = budget(2).capacity(1).unwrap();
+    assert_eq!(fail(&budget, "192.0.2.1"), None);
+    assert_eq!(fail(&budget, "192.0.2.2"), None);
+    assert_eq!(budget.exhausted(address("192.0.2.1"), noon()).unwrap(), None);
+    assert_eq!(fail(&budget, "192.0.2.1"), None);
+    assert_eq!(fail(&budget, "192.0.2.1"), None);
+    assert!(fail(&budget, "192.0.2.1").is_some());
+}
+
+#[test]
+fn a_poisoned_count_lets_nobody_pass() {
+    let budget = budget(2);
+    fail(&budget, "192.0.2.1");
+    let identity = crate::limit::identity::Identity::network(address("192.0.2.1"), 64);
+    budget.table.find(&identity).unwrap().unwrap().poison();
+    assert!(budget.record(address("192.0.2.1"), noon()).is_err());
+    assert!(budget.exhausted(address("192.0.2.1"), noon()).is_err());
+    assert_eq!(fail(&budget, "192.0.2.2"), None);
+}
+
+#[test]
+fn every_algorithm_serves_as_a_budget() {
+    for algorithm in ALGORITHMS {
+        let budget = FailureBudget::new(quota(2, 60_000, algorithm));
+        assert_eq!(fail(&budget, "192.0.2.1"), None);
+        assert_eq!(fail(&budget, "192.0.2.1"), None);
+        let wait = fail(&budget, "192.0.2.1").unwrap();
+        let looked = budget.exhausted(address("192.0.2.1"), noon()).unwrap();
+        assert_eq!(looked, Some(wait), "{algorithm:?}");
+        let then = noon().saturating_add(wait);
+        assert_eq!(budget.record(address("192.0.2.1"), then).unwrap(), None, "{algorithm:?}");
+    }
+}
+
+#[test]
 fn a_capacity_of_nothing_is_refused() {
     assert!(budget(1).capacity(0).is_err());
     assert!(budget(1).capacity(usize::MAX).is_err());

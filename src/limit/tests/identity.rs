@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::*;
 use crate::limit::identity::{Identity, Kept};
 
 fn subject<'a>(issuer: &'a str, subject: &'a str) -> Identity<'a> {
