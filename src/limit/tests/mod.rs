@@ -5,6 +5,9 @@ mod cell;
 mod claims;
 mod failures;
 mod identity;
+mod model;
+mod seats;
+mod standing;
 mod table;
 mod threads;
 
