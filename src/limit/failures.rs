@@ -28,7 +28,7 @@ use crate::{ConfigError, Timestamp};
 /// ```
 #[derive(Clone, Debug)]
 pub struct FailureBudget {
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     quota: Quota,
     ipv6_prefix: u8,
     before_verification: bool,
