@@ -4,7 +4,7 @@ use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use crate::{ConfigError, RejectionKind};
+use crate::{ConfigError, Rejection, RejectionKind};
 
 /// What proves that a page of this origin sent a request whose credential is a cookie.
 ///
@@ -55,11 +55,17 @@ impl SameOrigin {
         self
     }
 
-    pub(crate) fn check(&self, request: &Parts) -> Result<(), RejectionKind> {
+    /// Judges a request. The gate does so where the credential is a cookie; a handler that sets such
+    /// a cookie asks by itself, or a foreign page could sign its visitors in as somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`CrossSite`](RejectionKind::CrossSite).
+    pub fn check(&self, request: &Parts) -> Result<(), Rejection> {
         if is_safe(request) || self.proves(request) {
             Ok(())
         } else {
-            Err(RejectionKind::CrossSite)
+            Err(RejectionKind::CrossSite.into())
         }
     }
 
