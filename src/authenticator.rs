@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -272,7 +271,7 @@ impl Authenticator {
     fn refuse(&self, request: &Parts, rejection: Rejection, now: Timestamp) -> Outcome {
         let rejection = match &self.failures {
             Some(budget) if is_failure(rejection.kind()) => {
-                counted(budget, self.address.of(request), rejection, now)
+                budget.fail(self.address.of(request), now).err().unwrap_or(rejection)
             }
             _ => rejection,
         };
@@ -293,8 +292,7 @@ impl Authenticator {
     fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
         match &self.failures {
             Some(budget) if budget.is_before_verification() => {
-                let wait = budget.exhausted(self.address.of(request), now);
-                wait.map_err(unavailable)?.map_or(Ok(()), |wait| Err(too_many(wait)))
+                budget.check(self.address.of(request), now)
             }
             _ => Ok(()),
         }
@@ -311,23 +309,6 @@ fn is_preflight(request: &Parts) -> bool {
 /// A credential was presented and was not good: an attempt.
 fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
-}
-
-fn counted(
-    budget: &FailureBudget,
-    address: Option<IpAddr>,
-    rejection: Rejection,
-    now: Timestamp,
-) -> Rejection {
-    match budget.record(address, now) {
-        Ok(None) => rejection,
-        Ok(Some(wait)) => too_many(wait),
-        Err(error) => unavailable(error),
-    }
-}
-
-fn too_many(wait: std::time::Duration) -> Rejection {
-    Rejection::new(RejectionKind::TooManyFailures).with_retry_after(wait)
 }
 
 fn limited(wait: Option<std::time::Duration>) -> Rejection {
