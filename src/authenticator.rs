@@ -17,7 +17,8 @@ use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::store::{KeyStore, StoreError, TenantDirectory};
-use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp, trace};
+use crate::trace::Who;
+use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp};
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
 /// usable without one.
@@ -44,6 +45,7 @@ pub struct Authenticator {
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
     pub(crate) suspended_pass: bool,
     pub(crate) optional: bool,
+    pub(crate) preflights_pass: bool,
     pub(crate) routes: Routes,
     pub(crate) policy: Policy,
     pub(crate) origin: SameOrigin,
@@ -95,7 +97,7 @@ impl Authenticator {
 
     /// The first half: what the credential is, and what is known of it.
     pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if is_preflight(request) {
+        if self.preflights_pass && is_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
@@ -119,7 +121,7 @@ impl Authenticator {
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            trace::refused(rejection, Some(&principal), None, || self.address.of(request));
+            self.who(request, Some(&principal)).was_refused(rejection);
         }
         Outcome { verdict: judged.map(|()| Some(principal)), standings }
     }
@@ -189,7 +191,7 @@ impl Authenticator {
     ) -> Result<Option<Principal>, Rejection> {
         match answer {
             Answer::Open => Ok(None),
-            Answer::Anonymous if self.optional => Ok(None),
+            Answer::Anonymous if self.admits_anonymous(request)? => Ok(None),
             Answer::Anonymous => Err(MissingCredential.into()),
             Answer::Refused(kind) => Err(kind.into()),
             Answer::Rejected(rejection) => Err(rejection),
@@ -204,6 +206,12 @@ impl Authenticator {
                 Ok(Some(Principal::of_token(*token, tenant)))
             }
         }
+    }
+
+    /// Optional authentication lets nobody past a rule that asks for a caller.
+    fn admits_anonymous(&self, request: &Parts) -> Result<bool, RejectionKind> {
+        let ruled = self.routes.asks(request)?.is_some() || self.policy.asks_more();
+        Ok(self.optional && !ruled)
     }
 
     fn prove_key(
@@ -269,11 +277,18 @@ impl Authenticator {
             }
             _ => rejection,
         };
-        let shown = || self.sources.find(&request.headers).ok().flatten();
-        let shown = trace::ON.then(shown).flatten();
-        let shown = shown.as_ref().and_then(|found| found.display(&self.formats));
-        trace::refused(&rejection, None, shown, || self.address.of(request));
+        self.who(request, None).showing(|| self.shown(request)).was_refused(&rejection);
         Outcome { verdict: Err(rejection), standings: Standings::default() }
+    }
+
+    pub(crate) fn who(&self, request: &Parts, principal: Option<&Principal>) -> Who {
+        Who::is(principal, || self.address.of(request))
+    }
+
+    /// What may be logged of a key that no record was found for.
+    fn shown(&self, request: &Parts) -> Option<String> {
+        let found = self.sources.find(&request.headers).ok()??;
+        found.display(&self.formats).map(str::to_owned)
     }
 
     fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {

@@ -233,10 +233,10 @@ impl Sources {
     ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
         let mut found = None;
         for source in &self.0 {
-            if let Some(text) = source.read(headers)? {
-                if found.replace(Found { text, source }).is_some() {
-                    return Err(AmbiguousCredential);
-                }
+            if let Some(text) = source.read(headers)?
+                && found.replace(Found { text, source }).is_some()
+            {
+                return Err(AmbiguousCredential);
             }
         }
         Ok(found)
