@@ -19,7 +19,7 @@ use http::request::Parts;
 
 use super::{Algorithm, Caller, Limit, Limits, Quota, Verdict};
 use crate::jwt::VerifiedToken;
-use crate::{KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
+use crate::{KeyDigest, KeyRecord, Principal, ScopeSet, Tenant, Timestamp};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -58,13 +58,22 @@ fn key(id: &str, tenant: &str) -> Principal {
     Principal::of_key(Arc::new(record(id, Tenant::new(tenant))))
 }
 
-/// A caller with a JWT; its subject and issuer are what the stub of the jwt module says.
+/// A caller with a JWT of an empty subject and no issuer.
 fn token(tenant: Option<&str>) -> Principal {
     Principal::of_token(verified(), tenant.map(|tenant| Arc::new(Tenant::new(tenant))))
 }
 
 fn verified() -> VerifiedToken {
-    VerifiedToken
+    VerifiedToken {
+        subject: "".into(),
+        tenant: None,
+        scopes: ScopeSet::default(),
+        issuer: None,
+        expires: Timestamp::MAX,
+        issued_at: None,
+        id: None,
+        claims: "{}".into(),
+    }
 }
 
 fn head() -> Parts {
