@@ -72,7 +72,7 @@ fn assert_one_over(answers: &[Answer], sent: std::ops::RangeInclusive<u64>) {
 async fn assert_others_are_free(convotic: &Convotic, busy: &[Answer]) {
     let answer = convotic.contacts_with(convotic.key().await.text).await;
     assert_eq!(answer.status, StatusCode::OK);
-    if resets(&[answer.clone()]) == resets(busy) {
+    if resets(std::slice::from_ref(&answer)) == resets(busy) {
         assert_eq!(answer.number("x-ratelimit-remaining"), 999);
     }
 }
