@@ -33,10 +33,10 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(store: impl KeyStore) -> Self {
+    fn new(store: impl KeyStore, environment: Environment) -> Self {
         let clock = ManualClock::new(START);
         let failures = FailureBudget::new(Quota::per_minute(600).unwrap());
-        let layer = example::api(store, Environment::Live, failures).unwrap().clock(clock.clone());
+        let layer = example::api(store, environment, failures).unwrap().clock(clock.clone());
         Self { layer, clock }
     }
 
@@ -66,7 +66,7 @@ async fn gate_with(change: impl FnOnce(KeyRecord) -> KeyRecord) -> (Gate, KeyTok
     let (store, key) = (MemoryStore::new(), key());
     let record = KeyRecord::new("key_1", key.digest(), Tenant::new("demo"));
     store.insert(change(record)).await.unwrap();
-    (Gate::new(store), key)
+    (Gate::new(store, Environment::Live), key)
 }
 
 #[tokio::test]
@@ -98,9 +98,20 @@ async fn a_suspended_workspace_has_no_valid_key() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_record_that_says_test_is_invalid_in_production() {
-    let (gate, key) = gate_with(|record| record.with_environment(Environment::Test)).await;
-    assert_refused(&gate.call(&key).await, 401, "invalid_api_key");
+async fn a_known_key_of_the_other_environment_is_invalid() {
+    let (live, test) = (Environment::Live, Environment::Test);
+    let store = MemoryStore::new();
+    let keys = [live, test].map(|environment| KeyFormat::cvtk().generate(environment).unwrap());
+    for (key, environment) in keys.iter().zip([live, test]) {
+        let record = KeyRecord::new(key.reveal(), key.digest(), Tenant::new("demo"));
+        store.insert(record.with_environment(environment)).await.unwrap();
+    }
+    let [of_live, of_test] = &keys;
+    let (production, staging) = (Gate::new(store.clone(), live), Gate::new(store, test));
+    assert_eq!(production.call(of_live).await.status, StatusCode::OK);
+    assert_eq!(staging.call(of_test).await.status, StatusCode::OK);
+    assert_refused(&production.call(of_test).await, 401, "invalid_api_key");
+    assert_refused(&staging.call(of_live).await, 401, "invalid_api_key");
 }
 
 #[tokio::test]
@@ -126,7 +137,7 @@ impl KeyStore for Away {
 
 #[tokio::test]
 async fn while_the_store_is_away_so_is_the_service() {
-    let gate = Gate::new(Away);
+    let gate = Gate::new(Away, Environment::Live);
     let answer = gate.call(&key()).await;
     assert_refused(&answer, 503, "service_unavailable");
     assert!(answer.number("retry-after") > 0);

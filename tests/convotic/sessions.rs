@@ -24,6 +24,8 @@ async fn a_forged_session_is_invalid() {
     let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let mut other = claims.clone();
     other["workspace"] = json!("another");
+    let mut nowhere = claims.clone();
+    nowhere.as_object_mut().unwrap().remove("workspace");
     let hs256 = json!({ "alg": "HS256", "typ": "JWT" });
     let forged = [
         // Not signed, or not by Convotic.
@@ -38,6 +40,7 @@ async fn a_forged_session_is_invalid() {
         // Signed, but not for this.
         with("iss", json!("https://accounts.google.com")),
         with("aud", json!("api")),
+        signed(&nowhere),
         with("workspace", json!(null)),
         with("workspace", json!("")),
         with("sub", json!("")),
