@@ -11,10 +11,10 @@ use common::{
 };
 use http::request::Parts;
 use ipnet::IpNet;
-use keygate::policy::ForwardingHeader::{Forwarded, XForwardedFor};
-use keygate::policy::{ClientAddress, ForwardingHeader, PeerAddr};
 use keygate::RejectionKind::AddressDenied;
 use keygate::Tenant;
+use keygate::policy::ForwardingHeader::{Forwarded, XForwardedFor};
+use keygate::policy::{ClientAddress, ForwardingHeader, PeerAddr};
 use proptest::prelude::*;
 
 fn proxied(lines: &[(&str, &str)]) -> Parts {
@@ -95,7 +95,8 @@ fn a_peer_who_is_not_trusted_speaks_for_nobody() {
 
 #[test]
 fn an_entry_that_cannot_be_read_stops_at_the_hop_that_wrote_it() {
-    for odd in ["", "unknown", "_hidden", "x", "1.2.3", "1.2.3.4.5", "1.2.3.4:x", "::g", "localhost"]
+    for odd in
+        ["", "unknown", "_hidden", "x", "1.2.3", "1.2.3.4.5", "1.2.3.4:x", "::g", "localhost"]
     {
         let first = format!("192.0.2.1, {odd}");
         assert_eq!(

@@ -40,10 +40,12 @@ fn every_place_takes_the_kinds_it_is_for_and_refuses_the_other() {
     let table: [(Source, &str, &str, [Result<&str, RejectionKind>; 2]); 11] = [
         (Source::bearer(), "authorization", "Bearer ", [Ok("key_1"), Ok("ann")]),
         (Source::bearer().keys_only(), "authorization", "Bearer ", [Ok("key_1"), Err(KeyInvalid)]),
-        (Source::bearer().tokens_only(), "authorization", "Bearer ", [
-            Err(TokenInvalid),
-            Ok("ann"),
-        ]),
+        (
+            Source::bearer().tokens_only(),
+            "authorization",
+            "Bearer ",
+            [Err(TokenInvalid), Ok("ann")],
+        ),
         (Source::basic(), "authorization", "basic", [Ok("key_1"), Err(KeyInvalid)]),
         (Source::basic().tokens_only(), "authorization", "basic", [Err(TokenInvalid), Ok("ann")]),
         (header("x-api-key"), "x-api-key", "", [Ok("key_1"), Err(KeyInvalid)]),
@@ -51,10 +53,12 @@ fn every_place_takes_the_kinds_it_is_for_and_refuses_the_other() {
         (header("x-token").tokens_only(), "x-token", "", [Err(TokenInvalid), Ok("ann")]),
         (Source::cookie("s").unwrap(), "cookie", "s=", [Err(TokenInvalid), Ok("ann")]),
         (Source::cookie("s").unwrap().keys_only(), "cookie", "s=", [Ok("key_1"), Err(KeyInvalid)]),
-        (Source::cookie("__Host-s").unwrap(), "cookie", "a=b; __Host-s=", [
-            Err(TokenInvalid),
-            Ok("ann"),
-        ]),
+        (
+            Source::cookie("__Host-s").unwrap(),
+            "cookie",
+            "a=b; __Host-s=",
+            [Err(TokenInvalid), Ok("ann")],
+        ),
     ];
     for (source, name, before, expected) in table {
         let (gate, key) = of(source.clone());
@@ -134,7 +138,11 @@ fn another_scheme_is_somebody_elses() {
         key.clone(),
     ];
     for value in others {
-        assert_eq!(refusal(&gate, &get(&[("authorization", &value)])), MissingCredential, "{value}");
+        assert_eq!(
+            refusal(&gate, &get(&[("authorization", &value)])),
+            MissingCredential,
+            "{value}"
+        );
     }
 }
 
@@ -303,7 +311,8 @@ fn a_cookie_of_another_name_is_not_the_credential() {
 fn a_cookie_that_is_empty_quoted_or_broken_is_a_bad_token() {
     let (gate, _) = everywhere();
     let jwt = token("");
-    for value in ["", "\"\"", &format!("\"{jwt}\""), &format!("{jwt}, x"), "a b", &format!("{jwt}=")]
+    for value in
+        ["", "\"\"", &format!("\"{jwt}\""), &format!("{jwt}, x"), "a b", &format!("{jwt}=")]
     {
         let parts = get(&[("cookie", &format!("session={value}"))]);
         assert_eq!(refusal(&gate, &parts), TokenInvalid, "{value}");

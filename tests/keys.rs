@@ -198,7 +198,8 @@ fn existing_keys_pass_by_prefix_length_and_characters() {
     for good in ["old-aaaaaaaaaaaaaaaaaaaa", "old-A0-._~+/=aaaaaaaaaaaaaaa"] {
         assert!(is_asked([format()], good), "{good}");
     }
-    for bad in ["old-aaaaaaaaaaaaaaaaaaa", "old-aaaaaaaaaaaaaaaaaaaaaaaaa", "old-aaaaaaaaaaaaaaaaaa!aa"]
+    for bad in
+        ["old-aaaaaaaaaaaaaaaaaaa", "old-aaaaaaaaaaaaaaaaaaaaaaaaa", "old-aaaaaaaaaaaaaaaaaa!aa"]
     {
         assert!(!is_asked([format()], bad), "{bad}");
     }

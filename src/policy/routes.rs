@@ -117,9 +117,9 @@ impl Routes {
         if !path.starts_with('/') {
             return Err(ConfigError::invalid("route", path, "does not begin with a slash"));
         }
-        self.paths
-            .insert(path, self.patterns.len())
-            .map_err(|_| ConfigError::invalid("route", path, "no pattern, or contradicts another"))?;
+        self.paths.insert(path, self.patterns.len()).map_err(|_| {
+            ConfigError::invalid("route", path, "no pattern, or contradicts another")
+        })?;
         self.patterns.push((path.to_owned(), vec![rule]));
         Ok(self)
     }
