@@ -135,9 +135,7 @@ impl Authenticator {
         }
         let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
-        if found.is_ambient() {
-            self.origin.check(request).map_err(Answer::Rejected)?;
-        }
+        self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
         let admits = |environment| self.environments.admits(environment);
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
