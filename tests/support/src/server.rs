@@ -44,6 +44,32 @@ impl Server {
         Self { child, base, ready }
     }
 
+    /// Starts the example `name` with an environment in which it must refuse to start, and returns
+    /// what it said on its standard error.
+    ///
+    /// # Panics
+    ///
+    /// When it says that it is ready, or ends with success.
+    pub fn refusal_to_start(name: &str, environment: &[(&str, &str)]) -> String {
+        let mut command = Command::new(binary(name));
+        command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV");
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let ready = BufReader::new(stdout).lines().map_while(Result::ok).find_map(|l| address(&l));
+        if ready.is_some() {
+            let _ = child.kill();
+        }
+        let output = child.wait_with_output().expect("an end");
+        assert!(ready.is_none(), "{name} starts at {ready:?}");
+        assert!(!output.status.success(), "{name} ends with success");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// A client of this server.
     pub fn client(&self) -> Client {
         Client::new(&self.base)
