@@ -16,7 +16,8 @@ use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::store::{KeyStore, StoreError, TenantDirectory};
-use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp, trace};
+use crate::trace::Who;
+use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp};
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
 /// usable without one.
@@ -43,6 +44,7 @@ pub struct Authenticator {
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
     pub(crate) suspended_pass: bool,
     pub(crate) optional: bool,
+    pub(crate) preflights_pass: bool,
     pub(crate) routes: Routes,
     pub(crate) policy: Policy,
     pub(crate) origin: SameOrigin,
@@ -94,7 +96,7 @@ impl Authenticator {
 
     /// The first half: what the credential is, and what is known of it.
     pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if is_preflight(request) {
+        if self.preflights_pass && is_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
@@ -118,7 +120,7 @@ impl Authenticator {
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            trace::refused(rejection, Some(&principal), None, || self.address.of(request));
+            self.who(request, Some(&principal)).was_refused(rejection);
         }
         Outcome { verdict: judged.map(|()| Some(principal)), standings }
     }
@@ -134,7 +136,7 @@ impl Authenticator {
         let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
         if found.is_ambient() {
-            self.origin.check(request).map_err(Answer::Refused)?;
+            self.origin.check(request).map_err(Answer::Rejected)?;
         }
         self.check_failures(request, now).map_err(Answer::Rejected)?;
         let admits = |environment| self.environments.admits(environment);
@@ -188,8 +190,7 @@ impl Authenticator {
     ) -> Result<Option<Principal>, Rejection> {
         match answer {
             Answer::Open => Ok(None),
-            Answer::Anonymous if self.optional => Ok(None),
-            Answer::Anonymous => Err(MissingCredential.into()),
+            Answer::Anonymous => self.pass_anonymous(request).map(|()| None),
             Answer::Refused(kind) => Err(kind.into()),
             Answer::Rejected(rejection) => Err(rejection),
             Answer::Key(presented, found) => {
@@ -203,6 +204,12 @@ impl Authenticator {
                 Ok(Some(Principal::of_token(*token, tenant)))
             }
         }
+    }
+
+    /// A rule that asks for a caller does so where authentication is optional otherwise, too.
+    fn pass_anonymous(&self, request: &Parts) -> Result<(), Rejection> {
+        let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
+        if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(
@@ -268,11 +275,18 @@ impl Authenticator {
             }
             _ => rejection,
         };
-        let shown = || self.sources.find(&request.headers).ok().flatten();
-        let shown = trace::ON.then(shown).flatten();
-        let shown = shown.as_ref().and_then(|found| found.display(&self.formats));
-        trace::refused(&rejection, None, shown, || self.address.of(request));
+        self.who(request, None).showing(|| self.shown(request)).was_refused(&rejection);
         Outcome { verdict: Err(rejection), standings: Standings::default() }
+    }
+
+    pub(crate) fn who(&self, request: &Parts, principal: Option<&Principal>) -> Who {
+        Who::is(principal, || self.address.of(request))
+    }
+
+    /// What may be logged of a key that no record was found for.
+    fn shown(&self, request: &Parts) -> Option<String> {
+        let found = self.sources.find(&request.headers).ok()??;
+        found.display(&self.formats).map(str::to_owned)
     }
 
     fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {

@@ -231,15 +231,13 @@ impl Sources {
         &self,
         headers: &'r HeaderMap,
     ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
-        let mut found = None;
-        for source in &self.0 {
-            if let Some(text) = source.read(headers)? {
-                if found.replace(Found { text, source }).is_some() {
-                    return Err(AmbiguousCredential);
-                }
-            }
+        let read = self.0.iter().map(|source| (source, source.read(headers).transpose()));
+        let mut places = read.filter_map(|(source, text)| Some((text?, source)));
+        match (places.next(), places.next()) {
+            (_, Some(_)) => Err(AmbiguousCredential),
+            (Some((text, source)), None) => Ok(Some(Found { text: text?, source })),
+            (None, None) => Ok(None),
         }
-        Ok(found)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::authenticator::{Answer, Authenticator, Identity};
 use crate::body::GateBody;
 use crate::limit::Standings;
 use crate::render::{Refusals, Wire};
+use crate::trace::Who;
 use crate::{Rejection, Timestamp};
 
 #[derive(Clone, Debug)]
@@ -21,7 +22,8 @@ pub(crate) struct Gate {
 
 pub(crate) type Refusal = Response<Bytes>;
 
-/// Where a request's road leads.
+/// Where a request's road leads. It is taken apart at once: a box would cost more than its size.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Passage {
     In(Parts, Exit),
     Out(Refusal),
@@ -33,6 +35,7 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
+    who: Who,
 }
 
 impl Gate {
@@ -52,11 +55,12 @@ impl Gate {
             Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
+        let who = self.authenticator.who(&head, principal.as_ref());
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
         }
-        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy })
+        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -77,6 +81,7 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
+        exit.who.was_refused(&why);
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
         Response::from_parts(parts, GateBody::refusal(body))

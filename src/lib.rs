@@ -1,4 +1,61 @@
-//! API keys, JWTs, scopes and rate limits as one tower layer.
+//! API keys, JWTs, scopes and rate limits as one tower layer, for axum, tonic and hyper.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! use axum::{Router, routing::get};
+//! use keygate::store::{KeyAdmin, MemoryStore};
+//! use keygate::{AuthLayer, Environment, KeyFormat, KeyRecord, Limit, Policy, Principal, Quota};
+//! use keygate::{Require, ScopeSet, Tenant};
+//!
+//! let store = MemoryStore::new();
+//! let key = KeyFormat::sk().generate(Environment::Live)?; // sk_live_…, shown to its owner once
+//! let record = KeyRecord::new("key_1", key.digest(), Tenant::new("acme"))
+//!     .with_access(ScopeSet::new(["read:contacts"])?);
+//! store.insert(record).await?;
+//!
+//! let contacts = |caller: Principal| async move { format!("contacts for {}", caller.subject()) };
+//! let app: Router = Router::new()
+//!     .route("/contacts", get(contacts))
+//!     .route_layer(Require::new(Policy::all_of(["read:contacts"])?))
+//!     .layer(AuthLayer::new(store).limit(Limit::per_tenant(Quota::per_minute(1000)?))?);
+//! # let _ = app;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The road of a request
+//!
+//! | | stage | decides | module |
+//! | --- | --- | --- | --- |
+//! | 1 | credential | where it stands, and whether it is a key or a JWT | [`Source`] |
+//! | 2 | key or JWT | whether it is real | [`key`], [`jwt`], [`store`] |
+//! | 3 | principal | who is calling | [`Principal`] |
+//! | 4 | limit | whether it may now | [`limit`] |
+//! | 5 | policy | whether it may here | [`policy`] |
+//! | | | the inner service | |
+//! | 6 | answer | how refusals and rate-limit headers look | [`render`] |
+//!
+//! Any stage may end the road with one [`Rejection`]; nothing else does, and whatever can't be
+//! decided (a store that is away, a poisoned lock, an unknown algorithm) ends in one. The body of
+//! the request is never touched.
+//!
+//! The gate is [`AuthLayer`]; it lists what can be configured and what is the default. Behind it, a
+//! route asks for more through [`Require`], a handler through [`Principal::require`], a service
+//! without a router through [`policy::Routes`]. Your own database is a [`store::KeyStore`].
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! | --- | --- | --- |
+//! | `aws_lc_rs` | yes | JWT signatures by AWS-LC; needs a C compiler |
+//! | `rust_crypto` | | JWT signatures in pure Rust, for builds without a C compiler; RSA about ten times slower |
+//! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
+//! | `tonic` | | [`Rejection`] as `tonic::Status` |
+//! | `tracing` | | one event for each refusal |
+//!
+//! Features only add. With both of the first two, AWS-LC verifies; with neither, every JWT key is
+//! refused when it is configured, and API keys work.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(warnings), allow(unused))))]
@@ -48,3 +105,7 @@ pub use render::{Envelope, Problem, Render, Rendered};
 pub use require::{Require, Required, RequiredFuture};
 pub use service::Auth;
 pub use tenant::{Tenant, TenantId, TenantStatus};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

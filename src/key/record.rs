@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Environment, KeyDigest};
 use crate::limit::{Quota, Seats};
+use crate::policy::canonical;
 use crate::{Access, ScopeSet, Tenant, Timestamp};
 
 /// Names a key in logs, listings and URLs; not a secret.
@@ -166,7 +167,7 @@ impl KeyRecord {
     /// The networks from which the key may be used; none means from anywhere.
     #[must_use]
     pub fn with_networks(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
-        self.networks = networks.into_iter().collect();
+        self.networks = networks.into_iter().map(canonical).collect();
         self
     }
 

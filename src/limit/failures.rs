@@ -31,7 +31,7 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 /// [`fail`](Self::fail).
 #[derive(Clone, Debug)]
 pub struct FailureBudget {
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     quota: Quota,
     ipv6_prefix: u8,
     before_verification: bool,

@@ -216,7 +216,7 @@ impl KeyAdmin for MemoryStore {
         if !kept.is_some_and(|kept| same(&kept)) {
             return Err(StoreError::conflict("the key was changed or removed meanwhile"));
         }
-        let next = record.revision() + 1;
+        let next = record.revision().wrapping_add(1);
         let record = Arc::new(self.shared.with_kept_tenant(record)?.with_revision(next));
         books.by_id.insert(record.id().clone(), Arc::clone(&record));
         self.shared.publish(&record)
