@@ -30,9 +30,11 @@ const KINDS: [Kind; 3] = [
     Kind { name: "webhooks", field: "url" },
 ];
 
+type Place = (TenantId, &'static str);
+
 /// Everybody's things: by tenant and kind, in the order of their making.
 #[derive(Clone, Default)]
-pub struct Shelves(Arc<RwLock<HashMap<(TenantId, &'static str), Vec<Value>>>>);
+pub struct Shelves(Arc<RwLock<HashMap<Place, Vec<Value>>>>);
 
 impl Shelves {
     async fn list(&self, tenant: &TenantId, kind: &'static str) -> Vec<Value> {

@@ -51,7 +51,7 @@ fn rate_limit(quota: &Quota) -> Value {
 
 /// The same text that the request had, or one with a larger unit: `60m` is `1h`.
 fn window(seconds: u64) -> String {
-    let whole = UNITS.into_iter().find(|(_, unit)| seconds % unit == 0);
+    let whole = UNITS.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
     let (name, unit) = whole.unwrap_or(('s', 1));
     format!("{}{name}", seconds / unit)
 }
