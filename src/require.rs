@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::GateBody;
-use crate::render::Refusals;
+use crate::render::{Refusals, Wire};
 use crate::{Policy, Principal, Rejection, RejectionKind};
 
 /// Asks a policy of whoever reaches a route; for axum's `route_layer`.
@@ -80,7 +80,10 @@ where
         };
         let state = match judged {
             Ok(()) => State::Calling { future: self.inner.call(request) },
-            Err(why) => State::Refused { response: Some(Refusals::unanswered(why)) },
+            Err(why) => {
+                let wire = Wire::of(request.method(), request.headers());
+                State::Refused { response: Some(Refusals::unanswered(why, wire)) }
+            }
         };
         RequiredFuture { state }
     }
