@@ -12,6 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::GateBody;
+use crate::gate::OpenPreflight;
 use crate::render::{Refusals, Wire};
 use crate::{Policy, Principal, Rejection, RejectionKind};
 
@@ -19,7 +20,7 @@ use crate::{Policy, Principal, Rejection, RejectionKind};
 ///
 /// It stands behind an [`AuthLayer`](crate::AuthLayer), which proves who calls, counts the request
 /// and gives the refusal its form. Where no gate has put a [`Principal`] into the request, everybody
-/// is refused.
+/// is refused; only a CORS preflight that the gate let pass goes on.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -76,6 +77,7 @@ where
         let principal = request.extensions().get::<Principal>();
         let judged = match principal {
             Some(principal) => principal.require(&self.policy),
+            None if request.extensions().get::<OpenPreflight>().is_some() => Ok(()),
             None => Err(Rejection::new(RejectionKind::MissingCredential)),
         };
         let state = match judged {

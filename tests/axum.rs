@@ -377,6 +377,30 @@ async fn a_preflight_passes_and_a_plain_options_does_not() {
     }
 }
 
+/// Whoever answers it may stand behind `Require` too.
+#[tokio::test]
+async fn a_preflight_that_the_gate_lets_pass_passes_require() {
+    let store = MemoryStore::new();
+    let require = || Require::new(all_of(&["read"]));
+    let app = || Router::new().route("/", any(|| async { "reached" })).route_layer(require());
+    let open = start(app().layer(gate(&store))).await;
+    let closed = start(app().layer(gate(&store).optional().refuse_preflights())).await;
+    let unguarded = start(app()).await;
+    for (client, method, asked, status) in [
+        (&open, Method::OPTIONS, true, 200),
+        (&open, Method::OPTIONS, false, 401),
+        (&open, Method::GET, true, 401),
+        (&closed, Method::OPTIONS, true, 401),
+        (&unguarded, Method::OPTIONS, true, 401),
+    ] {
+        let mut call = client.call(method.clone(), "/").header("origin", "https://a.example");
+        if asked {
+            call = call.header("access-control-request-method", "GET");
+        }
+        assert_eq!(call.send().await.status.as_u16(), status, "{method} {asked}");
+    }
+}
+
 #[tokio::test]
 async fn a_preflight_has_no_caller_and_uses_nothing_up() {
     let store = MemoryStore::new();
