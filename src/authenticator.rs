@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -141,9 +140,7 @@ impl Authenticator {
         }
         let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
-        if found.is_ambient() {
-            self.origin.check(request).map_err(Answer::Refused)?;
-        }
+        self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
         let admits = |environment| self.environments.admits(environment);
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
@@ -196,8 +193,7 @@ impl Authenticator {
     ) -> Result<Option<Principal>, Rejection> {
         match answer {
             Answer::Open => Ok(None),
-            Answer::Anonymous if self.admits_anonymous(request)? => Ok(None),
-            Answer::Anonymous => Err(MissingCredential.into()),
+            Answer::Anonymous => self.pass_anonymous(request).map(|()| None),
             Answer::Refused(kind) => Err(kind.into()),
             Answer::Rejected(rejection) => Err(rejection),
             Answer::Key(presented, found) => {
@@ -213,10 +209,10 @@ impl Authenticator {
         }
     }
 
-    /// Optional authentication lets nobody past a rule that asks for a caller.
-    fn admits_anonymous(&self, request: &Parts) -> Result<bool, RejectionKind> {
-        let ruled = self.routes.asks(request)?.is_some() || self.policy.asks_more();
-        Ok(self.optional && !ruled)
+    /// A rule that asks for a caller does so where authentication is optional otherwise, too.
+    fn pass_anonymous(&self, request: &Parts) -> Result<(), Rejection> {
+        let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
+        if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(
@@ -278,7 +274,7 @@ impl Authenticator {
     fn refuse(&self, request: &Parts, rejection: Rejection, now: Timestamp) -> Outcome {
         let rejection = match &self.failures {
             Some(budget) if is_failure(rejection.kind()) => {
-                counted(budget, self.address.of(request), rejection, now)
+                budget.fail(self.address.of(request), now).err().unwrap_or(rejection)
             }
             _ => rejection,
         };
@@ -299,8 +295,7 @@ impl Authenticator {
     fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
         match &self.failures {
             Some(budget) if budget.is_before_verification() => {
-                let wait = budget.exhausted(self.address.of(request), now);
-                wait.map_err(unavailable)?.map_or(Ok(()), |wait| Err(too_many(wait)))
+                budget.check(self.address.of(request), now)
             }
             _ => Ok(()),
         }
@@ -317,23 +312,6 @@ fn is_preflight(request: &Parts) -> bool {
 /// A credential was presented and was not good: an attempt.
 fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
-}
-
-fn counted(
-    budget: &FailureBudget,
-    address: Option<IpAddr>,
-    rejection: Rejection,
-    now: Timestamp,
-) -> Rejection {
-    match budget.record(address, now) {
-        Ok(None) => rejection,
-        Ok(Some(wait)) => too_many(wait),
-        Err(error) => unavailable(error),
-    }
-}
-
-fn too_many(wait: std::time::Duration) -> Rejection {
-    Rejection::new(RejectionKind::TooManyFailures).with_retry_after(wait)
 }
 
 fn limited(wait: Option<std::time::Duration>) -> Rejection {

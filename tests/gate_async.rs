@@ -2,6 +2,7 @@
 //! nothing lost when a client gives up.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! hyper 1 without a framework, over real sockets: HTTP/1.1 and HTTP/2.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 
 use std::convert::Infallible;

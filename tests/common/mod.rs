@@ -1,298 +1,163 @@
-//! What the tests at the edges share: keys, stores that misbehave, tokens, servers on real sockets.
-#![allow(dead_code, reason = "each test uses its part")]
+//! What the tests of the gate share: requests, tokens, stores that count, and short ways to a verdict.
 
-use std::error::Error;
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part")]
+
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request};
 use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
 use keygate::policy::PeerAddr;
-use keygate::store::{KeyAdmin, KeyStore, MemoryStore, StoreError, TenantDirectory};
-use keygate::{Environment, KeyDigest, KeyFormat, KeyRecord, ManualClock, Policy, ScopeSet};
-use keygate::{Tenant, TenantId, Timestamp};
-use serde_json::{Value, json};
-use support::Answer;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tower::{Service, ServiceExt};
+use keygate::store::{KeyAdmin, KeyStore, MemoryStore, StoreError};
+use keygate::{
+    AuthLayer, Authenticator, Environment, KeyDigest, KeyFormat, KeyRecord, KeyToken, ManualClock,
+    Principal, Rejection, RejectionKind, Tenant, Timestamp,
+};
 
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
-type Found = Result<Option<Arc<KeyRecord>>, StoreError>;
+pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub const SECRET: &str = "f2c1a9e47b60d35881c4be0792ad6f13";
+pub const ISSUER: &str = "https://id.example";
+pub const AUDIENCE: &str = "https://api.example";
 
-// ---- Time ---------------------------------------------------------------------------------------
-
-/// The whole minute at which the tests' clocks stand.
-pub(crate) const NOW: u64 = 1_800_000_000;
-
-pub(crate) fn clock() -> ManualClock {
-    ManualClock::new(Timestamp::from_secs(NOW))
+/// Runs a future that needs no reactor.
+pub fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-// ---- Keys ---------------------------------------------------------------------------------------
-
-/// Puts a new `sk_live_` key of tenant `acme` that may `read` into `store`.
-pub(crate) async fn issue(store: &MemoryStore, id: &str) -> String {
-    issue_as(store, id, |record| record).await
-}
-
-/// The same with another record.
-pub(crate) async fn issue_as(
-    store: &MemoryStore,
-    id: &str,
-    change: impl FnOnce(KeyRecord) -> KeyRecord,
-) -> String {
-    let key = KeyFormat::sk().generate(Environment::Live).unwrap();
-    let record = KeyRecord::new(id, key.digest(), Tenant::new("acme"))
-        .with_access(ScopeSet::new(["read"]).unwrap());
-    store.insert(change(record)).await.unwrap();
-    key.reveal().to_owned()
-}
-
-/// A well-formed key that no store knows.
-pub(crate) fn unknown_key() -> String {
-    KeyFormat::sk().generate(Environment::Live).unwrap().reveal().to_owned()
-}
-
-pub(crate) fn all_of(scopes: &[&str]) -> Policy {
-    Policy::all_of(scopes).unwrap()
-}
-
-// ---- Stores -------------------------------------------------------------------------------------
-
-/// A store on a network: it answers `find` only, and not at once.
-#[derive(Clone)]
-pub(crate) struct Remote(pub(crate) MemoryStore);
-
-#[async_trait]
-impl KeyStore for Remote {
-    async fn find(&self, digest: &KeyDigest) -> Found {
-        tokio::task::yield_now().await;
-        self.0.find(digest).await
+pub fn head(method: Method, path: &str, headers: &[(&str, &[u8])]) -> Parts {
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().unwrap();
+    for (name, value) in headers {
+        let name = HeaderName::try_from(*name).unwrap();
+        request.headers_mut().append(name, HeaderValue::from_bytes(value).unwrap());
     }
+    request.into_parts().0
 }
 
-#[async_trait]
-impl TenantDirectory for Remote {
-    async fn tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, StoreError> {
-        tokio::task::yield_now().await;
-        self.0.tenant(id).await
-    }
+/// A GET of `/` with these headers.
+pub fn get(headers: &[(&str, &str)]) -> Parts {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    head(Method::GET, "/", &headers)
 }
 
-/// A store that is away: its answers fail, `peek`'s too where `peeks`.
-#[derive(Clone, Copy)]
-pub(crate) struct Away {
-    pub(crate) peeks: bool,
+pub fn with_peer(mut parts: Parts, peer: &str) -> Parts {
+    let peer: IpAddr = peer.parse().unwrap();
+    parts.extensions.insert(PeerAddr::new(SocketAddr::new(peer, 4711)));
+    parts
 }
 
-#[async_trait]
-impl KeyStore for Away {
-    async fn find(&self, _: &KeyDigest) -> Found {
-        Err(StoreError::unavailable("connection to db-7.internal refused"))
-    }
-
-    fn peek(&self, _: &KeyDigest) -> Option<Found> {
-        self.peeks.then(|| Err(StoreError::other("row 17 of db-7.internal is broken")))
-    }
+pub fn bearer(credential: &str) -> Parts {
+    get(&[("authorization", &format!("Bearer {credential}"))])
 }
 
-#[async_trait]
-impl TenantDirectory for Away {
-    async fn tenant(&self, _: &TenantId) -> Result<Option<Arc<Tenant>>, StoreError> {
-        Err(StoreError::unavailable("connection to db-7.internal refused"))
-    }
+pub fn basic(text: &str) -> String {
+    format!("Basic {}", STANDARD.encode(text))
 }
 
-/// A store that counts how often it is asked, and answers when it is let.
-#[derive(Clone)]
-pub(crate) struct Slow {
-    pub(crate) keys: MemoryStore,
-    pub(crate) asked: Arc<AtomicUsize>,
-    pub(crate) given_up: Arc<AtomicUsize>,
-    pub(crate) let_through: Arc<Semaphore>,
+pub fn verdict(gate: &Authenticator, parts: &Parts) -> Result<Option<Principal>, Rejection> {
+    wait(gate.authenticate(parts)).verdict
 }
 
-impl Slow {
-    pub(crate) fn new(keys: MemoryStore) -> Self {
-        let counter = || Arc::new(AtomicUsize::new(0));
-        let let_through = Arc::new(Semaphore::new(0));
-        Self { keys, asked: counter(), given_up: counter(), let_through }
-    }
+/// Why `gate` refuses.
+pub fn refusal(gate: &Authenticator, parts: &Parts) -> RejectionKind {
+    verdict(gate, parts).expect_err("a refusal").kind()
 }
 
-#[async_trait]
-impl KeyStore for Slow {
-    async fn find(&self, digest: &KeyDigest) -> Found {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let waiting = Waiting(&self.given_up);
-        self.let_through.acquire().await.map_err(StoreError::other)?.forget();
-        std::mem::forget(waiting);
-        self.keys.find(digest).await
-    }
+/// Who passes `gate`.
+pub fn subject(gate: &Authenticator, parts: &Parts) -> String {
+    let principal = verdict(gate, parts).expect("a pass").expect("a principal");
+    principal.subject().to_owned()
 }
 
-/// Tells when it is dropped, which a future that runs to its end prevents.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
+pub fn clock() -> ManualClock {
+    ManualClock::new(NOW)
 }
 
-// ---- Tokens -------------------------------------------------------------------------------------
+pub fn live_key() -> KeyToken {
+    KeyFormat::sk().generate(Environment::Live).unwrap()
+}
 
-pub(crate) const ISSUER: &str = "https://id.example.com";
-pub(crate) const AUDIENCE: &str = "orders";
-pub(crate) const SECRET: &str = "kX3uV9qLw7ZrT1yNb5MhC8sDf2GjP4aE";
+pub fn record(id: &str, key: &KeyToken, tenant: Tenant) -> KeyRecord {
+    KeyRecord::new(id, key.digest(), tenant)
+}
 
-pub(crate) fn verifier() -> JwtVerifier {
+/// A store with one live key, `key_1` of `acme`.
+pub fn one_key() -> (MemoryStore, KeyToken) {
+    let key = live_key();
+    (holding([record("key_1", &key, Tenant::new("acme"))]), key)
+}
+
+pub fn holding(records: impl IntoIterator<Item = KeyRecord>) -> MemoryStore {
+    let store = MemoryStore::new().with_clock(clock());
+    records.into_iter().for_each(|record| wait(store.insert(record)).unwrap());
+    store
+}
+
+pub fn verifier() -> JwtVerifier {
     let key = JwtKey::secret(Algorithm::HS256, SECRET).unwrap();
     JwtVerifier::builder(ISSUER, AUDIENCE).key(key).build().unwrap()
 }
 
-/// The claims of a token that [`verifier`] accepts at [`NOW`].
-pub(crate) fn claims() -> Value {
-    json!({
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "user_1", "tenant": "acme", "scope": "read",
-        "exp": NOW + 600,
-    })
+pub fn gate(store: impl KeyStore) -> AuthLayer {
+    AuthLayer::new(store).clock(clock())
 }
 
-/// The same with one claim changed; removed where `value` is null.
-pub(crate) fn claims_but(name: &str, value: Value) -> Value {
-    let mut claims = claims();
-    if value.is_null() {
-        claims.as_object_mut().unwrap().remove(name);
-    } else {
-        claims[name] = value;
+/// A token with these members besides `iss`, `aud`, `exp` and `sub`.
+pub fn token(more: &str) -> String {
+    claims(&format!(
+        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","exp":1800000600,"sub":"ann"{more}}}"#
+    ))
+}
+
+pub fn claims(json: &str) -> String {
+    signed(r#"{"alg":"HS256","typ":"JWT"}"#, json)
+}
+
+pub fn signed(header: &str, claims: &str) -> String {
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, text.as_bytes());
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// Counts how often it is asked.
+#[derive(Clone)]
+pub struct Counting {
+    pub inner: MemoryStore,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    pub fn over(inner: MemoryStore) -> Self {
+        Self { inner, asked: Arc::default() }
     }
-    claims
-}
 
-pub(crate) fn token(claims: &Value) -> String {
-    signed(&json!({"alg": "HS256", "typ": "JWT"}), claims, SECRET)
-}
-
-/// Signed here, not by `jsonwebtoken`, which asks for a crypto provider where both are built in.
-pub(crate) fn signed(header: &Value, claims: &Value, secret: &str) -> String {
-    use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
-    let content = unsigned(header, claims);
-    let signature = sign(&Key::new(HMAC_SHA256, secret.as_bytes()), content.as_bytes());
-    format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-/// Header and claims, encoded, with a dot between them.
-pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
-    [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".")
-}
-
-// ---- Services -----------------------------------------------------------------------------------
-
-/// A service that counts its calls and answers `reached`.
-pub(crate) fn counted(
-    calls: &Arc<AtomicUsize>,
-) -> impl Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>, Error = BoxError, Future: Send>
-+ Clone
-+ Send
-+ 'static {
-    let calls = Arc::clone(calls);
-    tower::service_fn(move |_| {
-        calls.fetch_add(1, Ordering::SeqCst);
-        async { Ok(Response::new(Full::from("reached"))) }
-    })
-}
-
-pub(crate) fn counter() -> Arc<AtomicUsize> {
-    Arc::new(AtomicUsize::new(0))
-}
-
-pub(crate) fn count(counter: &AtomicUsize) -> usize {
-    counter.load(Ordering::SeqCst)
-}
-
-/// A GET of `/` with these headers.
-pub(crate) fn get(headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
-    let mut request = Request::get("/");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
-    request.body(Full::default()).unwrap()
 }
 
-pub(crate) fn bearer(credential: &str) -> Request<Full<Bytes>> {
-    get(&[("authorization", &format!("Bearer {credential}"))])
+#[async_trait]
+impl KeyStore for Counting {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.inner.find(digest).await
+    }
 }
 
-pub(crate) fn api_key(key: &str) -> Request<Full<Bytes>> {
-    get(&[("x-api-key", key)])
-}
+/// Always gives the same answer, whatever it is asked.
+pub struct Fixed(pub Result<Option<Arc<KeyRecord>>, &'static str>);
 
-/// Calls a service in this process, and reads the whole answer.
-pub(crate) async fn call<S, B>(service: &S, request: Request<Full<Bytes>>) -> Answer
-where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let response = service.clone().oneshot(request).await.map_err(Into::into).unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(Into::into).unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body }
-}
-
-/// Polls a future once.
-pub(crate) fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// The code in a problem document.
-pub(crate) fn code(answer: &Answer) -> String {
-    answer.json()["code"].as_str().unwrap().to_owned()
-}
-
-// ---- Servers ------------------------------------------------------------------------------------
-
-/// Serves on a free port of loopback, HTTP/1.1 and HTTP/2; the URL.
-pub(crate) async fn serve<S, B>(service: S) -> String
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (stream, peer) = listener.accept().await.unwrap();
-            let service = service.clone().map_request(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(PeerAddr::new(peer));
-                request
-            });
-            tokio::spawn(async move {
-                let service = TowerToHyperService::new(service);
-                let builder = Builder::new(TokioExecutor::new());
-                // A client that goes away ends a connection with an error.
-                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    base
+#[async_trait]
+impl KeyStore for Fixed {
+    async fn find(&self, _: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.0.clone().map_err(StoreError::unavailable)
+    }
 }
