@@ -96,7 +96,7 @@ impl Authenticator {
 
     /// The first half: what the credential is, and what is known of it.
     pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if self.preflights_pass && is_preflight(request) {
+        if self.is_open_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
@@ -123,6 +123,11 @@ impl Authenticator {
             self.who(request, Some(&principal)).was_refused(rejection);
         }
         Outcome { verdict: judged.map(|()| Some(principal)), standings }
+    }
+
+    /// A preflight that passes without a principal.
+    pub(crate) fn is_open_preflight(&self, request: &Parts) -> bool {
+        self.preflights_pass && is_preflight(request)
     }
 
     fn credential<'r>(

@@ -20,6 +20,11 @@ pub(crate) struct Gate {
     pub(crate) stripped: Vec<HeaderName>,
 }
 
+/// Marks a CORS preflight that passed without a principal, for [`Require`](crate::Require) behind
+/// the gate.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPreflight;
+
 pub(crate) type Refusal = Response<Bytes>;
 
 /// Where a request's road leads. It is taken apart at once: a box would cost more than its size.
@@ -59,6 +64,8 @@ impl Gate {
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
+        } else if self.authenticator.is_open_preflight(&head) {
+            head.extensions.insert(OpenPreflight);
         }
         Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy, who })
     }
