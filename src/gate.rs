@@ -1,5 +1,7 @@
 //! What a request meets on its way in, and its answer on the way out.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -9,7 +11,7 @@ use crate::authenticator::{Answer, Authenticator, Identity};
 use crate::body::GateBody;
 use crate::limit::Standings;
 use crate::render::{Refusals, Wire};
-use crate::{Rejection, Timestamp};
+use crate::{Principal, Rejection, Timestamp, trace};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -33,6 +35,8 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
+    /// Whom the log names when the service behind refuses.
+    caller: Option<(Principal, Option<IpAddr>)>,
 }
 
 impl Gate {
@@ -52,11 +56,13 @@ impl Gate {
             Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
+        let caller = principal.as_ref().filter(|_| trace::ON);
+        let caller = caller.map(|who| (who.clone(), self.authenticator.address.of(&head)));
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
         }
-        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy })
+        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy, caller })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -77,6 +83,8 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
+        let (who, address) = exit.caller.as_ref().map(|(who, at)| (who, *at)).unzip();
+        trace::refused(&why, who, None, || address.flatten());
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
         Response::from_parts(parts, GateBody::refusal(body))

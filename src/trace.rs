@@ -22,8 +22,10 @@ pub(crate) fn refused(
     let tenant = principal.and_then(Principal::tenant_id).map(tracing::field::debug);
     let address = address().map(tracing::field::display);
     if rejection.kind() == RejectionKind::Unavailable {
-        let cause = causes(rejection);
-        error!(target: "keygate", kind, subject, tenant, address, cause, "request refused");
+        let cause = tracing::field::debug(causes(rejection));
+        error!(
+            target: "keygate", kind, subject, key = shown, tenant, address, cause, "request refused"
+        );
     } else {
         info!(target: "keygate", kind, subject, key = shown, tenant, address, "request refused");
     }
