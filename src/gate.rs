@@ -1,5 +1,6 @@
 //! What a request meets on its way in, and its answer on the way out.
 
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
