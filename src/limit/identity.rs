@@ -83,6 +83,13 @@ impl Kept {
             && self.0.first() == Some(&parts.kind)
             && self.0.get(parts.head.len() + 1) == Some(&SEPARATOR)
             && self.0.ends_with(parts.tail)
-            && self.0.get(1..=parts.head.len()) == Some(parts.head)
+            && self.begins_with(parts.head)
+    }
+
+    /// Most heads are empty, and nothing is compared for them: an empty slice may point nowhere,
+    /// from where a comparison with AVX-512 takes hundreds of cycles to read no byte.
+    #[inline]
+    fn begins_with(&self, head: &[u8]) -> bool {
+        head.is_empty() || self.0.get(1..=head.len()) == Some(head)
     }
 }
