@@ -49,6 +49,7 @@ impl Gate {
     }
 
     /// Judges the request, and puts into its head who is calling.
+    #[allow(clippy::result_large_err, reason = "a box would be an allocation for each refusal")]
     pub(crate) fn decide(&self, head: &mut Parts, answer: Answer, now: Timestamp) -> Passage {
         let wire = Wire::of(&head.method, &head.headers);
         let outcome = self.authenticator.admit(head, answer, now);
@@ -61,7 +62,7 @@ impl Gate {
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
-        } else if self.authenticator.is_open_preflight(&head) {
+        } else if self.authenticator.is_open_preflight(head) {
             head.extensions.insert(OpenPreflight);
         }
         Ok(Exit { standings: outcome.standings, wire, needs_privacy, who })

@@ -2,6 +2,7 @@
 #![cfg(feature = "tracing")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 
 use std::cell::RefCell;
