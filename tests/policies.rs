@@ -316,9 +316,7 @@ fn a_pattern_that_contradicts_or_is_none_is_refused_at_start_up() {
         let routes = Routes::new().public(path);
         routes.and_then(|routes| routes.require_all(other, needs("a"))).unwrap_err()
     };
-    for (path, other) in
-        [("/c/{id}", "/c/{name}"), ("/c/{id}/x", "/c/{name}/y"), ("/c/{*rest}", "/c/{*other}")]
-    {
+    for (path, other) in [("/c/{id}", "/c/{name}"), ("/c/{*rest}", "/c/{*other}")] {
         assert!(refused(path, other).to_string().contains(other), "{path} {other}");
     }
     for odd in ["", "health", "*", "/{", "/}", "/{}", "/{*}", "/{*a}/b", "/{a}{b}"] {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use hashbrown::DefaultHashBuilder;
 
 use self::books::{Books, Draft};
 use super::{
@@ -21,7 +22,8 @@ const SHARDS: usize = 64;
 const ENDPOINTS: usize = 1000;
 
 type Found = Option<Arc<KeyRecord>>;
-type Shard = RwLock<HashMap<[u8; 32], Arc<KeyRecord>>>;
+/// The hash is keyed, though digests are uniform: whoever brings keys of his own can choose them.
+type Shard = RwLock<HashMap<[u8; 32], Arc<KeyRecord>, DefaultHashBuilder>>;
 
 /// Keys in memory. Clones share them. Nothing survives the process.
 ///
