@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,7 +16,8 @@ use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::store::{KeyStore, StoreError, TenantDirectory};
-use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp, trace};
+use crate::trace::Who;
+use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp};
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
 /// usable without one.
@@ -44,6 +44,7 @@ pub struct Authenticator {
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
     pub(crate) suspended_pass: bool,
     pub(crate) optional: bool,
+    pub(crate) preflights_pass: bool,
     pub(crate) routes: Routes,
     pub(crate) policy: Policy,
     pub(crate) origin: SameOrigin,
@@ -113,7 +114,7 @@ impl Authenticator {
 
     /// The first half: what the credential is, and what is known of it.
     pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if is_preflight(request) {
+        if self.is_open_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
@@ -137,9 +138,14 @@ impl Authenticator {
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            trace::refused(rejection, Some(&principal), None, || self.address.of(request));
+            self.who(request, Some(&principal)).was_refused(rejection);
         }
         Outcome { verdict: judged.map(|()| Some(principal)), standings }
+    }
+
+    /// A preflight that passes without a principal.
+    pub(crate) fn is_open_preflight(&self, request: &Parts) -> bool {
+        self.preflights_pass && is_preflight(request)
     }
 
     fn credential<'r>(
@@ -152,7 +158,7 @@ impl Authenticator {
         }
         let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
-        self.origin.check(request, found.sender()).map_err(Answer::Refused)?;
+        self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
         let admits = |environment| self.environments.admits(environment);
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
@@ -225,9 +231,9 @@ impl Authenticator {
         }
     }
 
-    /// A rule of a route asks for a caller, even where authentication is optional otherwise.
+    /// A rule that asks for a caller does so where authentication is optional otherwise, too.
     fn pass_anonymous(&self, request: &Parts) -> Result<(), Refused> {
-        let asked = self.routes.asks(request)?.is_some();
+        let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
         if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
@@ -291,22 +297,29 @@ impl Authenticator {
         let Refused { why, who } = refused;
         let rejection = match &self.failures {
             Some(budget) if is_failure(why.kind()) => {
-                counted(budget, self.address.of(request), why, now)
+                budget.fail(self.address.of(request), now).err().unwrap_or(why)
             }
             _ => why,
         };
-        let shown = || self.sources.find(&request.headers).ok().flatten();
-        let shown = trace::ON.then(shown).flatten();
-        let shown = shown.as_ref().and_then(|found| found.display(&self.formats));
-        trace::refused(&rejection, who.as_ref(), shown, || self.address.of(request));
+        let shown = || self.shown(request).filter(|_| who.is_none());
+        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection);
         Outcome { verdict: Err(rejection), standings: Standings::default() }
+    }
+
+    pub(crate) fn who(&self, request: &Parts, principal: Option<&Principal>) -> Who {
+        Who::is(principal, || self.address.of(request))
+    }
+
+    /// What may be logged of a key that no record was found for.
+    fn shown(&self, request: &Parts) -> Option<String> {
+        let found = self.sources.find(&request.headers).ok()??;
+        found.display(&self.formats).map(str::to_owned)
     }
 
     fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
         match &self.failures {
             Some(budget) if budget.is_before_verification() => {
-                let wait = budget.exhausted(self.address.of(request), now);
-                wait.map_err(unavailable)?.map_or(Ok(()), |wait| Err(too_many(wait)))
+                budget.check(self.address.of(request), now)
             }
             _ => Ok(()),
         }
@@ -323,23 +336,6 @@ fn is_preflight(request: &Parts) -> bool {
 /// A credential was presented and was not good: an attempt.
 fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
-}
-
-fn counted(
-    budget: &FailureBudget,
-    address: Option<IpAddr>,
-    rejection: Rejection,
-    now: Timestamp,
-) -> Rejection {
-    match budget.record(address, now) {
-        Ok(None) => rejection,
-        Ok(Some(wait)) => too_many(wait),
-        Err(error) => unavailable(error),
-    }
-}
-
-fn too_many(wait: std::time::Duration) -> Rejection {
-    Rejection::new(RejectionKind::TooManyFailures).with_retry_after(wait)
 }
 
 fn limited(wait: Option<std::time::Duration>) -> Rejection {

@@ -1,7 +1,5 @@
 //! What a request meets on its way in, and its answer on the way out.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -11,7 +9,8 @@ use crate::authenticator::{Answer, Authenticator, Identity};
 use crate::body::GateBody;
 use crate::limit::Standings;
 use crate::render::{Refusals, Wire};
-use crate::{Principal, Rejection, Timestamp, trace};
+use crate::trace::Who;
+use crate::{Rejection, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -21,13 +20,15 @@ pub(crate) struct Gate {
     pub(crate) stripped: Vec<HeaderName>,
 }
 
+/// Marks a CORS preflight that passed without a principal, for [`Require`](crate::Require) behind
+/// the gate.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPreflight;
+
 pub(crate) type Refusal = Response<Bytes>;
 
-/// Where a request's road leads.
-pub(crate) enum Passage {
-    In(Parts, Exit),
-    Out(Refusal),
-}
+/// Where a request's road leads: in, or out again.
+pub(crate) type Passage = Result<Exit, Refusal>;
 
 /// What has to be remembered of a request for its answer.
 pub(crate) struct Exit {
@@ -35,8 +36,7 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
-    /// Whom the log names when the service behind refuses.
-    caller: Option<(Principal, Option<IpAddr>)>,
+    who: Who,
 }
 
 impl Gate {
@@ -48,21 +48,23 @@ impl Gate {
         self.authenticator.identify(head, now)
     }
 
-    pub(crate) fn decide(&self, mut head: Parts, answer: Answer, now: Timestamp) -> Passage {
+    /// Judges the request, and puts into its head who is calling.
+    pub(crate) fn decide(&self, head: &mut Parts, answer: Answer, now: Timestamp) -> Passage {
         let wire = Wire::of(&head.method, &head.headers);
-        let outcome = self.authenticator.admit(&head, answer, now);
+        let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => return Err(self.refusals.respond(why, &outcome.standings, wire)),
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
-        let caller = principal.as_ref().filter(|_| trace::ON);
-        let caller = caller.map(|who| (who.clone(), self.authenticator.address.of(&head)));
+        let who = self.authenticator.who(head, principal.as_ref());
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
+        } else if self.authenticator.is_open_preflight(&head) {
+            head.extensions.insert(OpenPreflight);
         }
-        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy, caller })
+        Ok(Exit { standings: outcome.standings, wire, needs_privacy, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -83,8 +85,7 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
-        let (who, address) = exit.caller.as_ref().map(|(who, at)| (who, *at)).unzip();
-        trace::refused(&why, who, None, || address.flatten());
+        exit.who.was_refused(&why);
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
         Response::from_parts(parts, GateBody::refusal(body))

@@ -75,6 +75,7 @@ impl AuthLayer {
             directory: None,
             suspended_pass: false,
             optional: false,
+            preflights_pass: true,
             routes: Routes::default(),
             policy: Policy::authenticated(),
             origin: SameOrigin::new(),
@@ -160,9 +161,21 @@ impl AuthLayer {
     }
 
     /// Lets requests without a credential pass, without a principal, except where a rule of
-    /// [`routes`](Self::routes) asks for a caller. A bad credential is refused still.
+    /// [`routes`](Self::routes) or [`require`](Self::require) asks for more than authentication. A
+    /// bad credential is refused still.
     pub fn optional(mut self) -> Self {
         self.authenticator().optional = true;
+        self
+    }
+
+    /// Refuses CORS preflights like any other request without a credential.
+    ///
+    /// By default they pass, since browsers send them without one: an `OPTIONS` request with
+    /// `Origin` and `Access-Control-Request-Method` reaches the service, which must do nothing but
+    /// answer it. Choose this where a CORS layer stands in front of the gate, or where handlers are
+    /// called with any method.
+    pub fn refuse_preflights(mut self) -> Self {
+        self.authenticator().preflights_pass = false;
         self
     }
 

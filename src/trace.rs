@@ -3,31 +3,44 @@
 use std::error::Error;
 use std::net::IpAddr;
 
+use tracing::field::{debug, display};
 use tracing::{error, info};
 
 use crate::{Principal, Rejection, RejectionKind};
 
-pub(crate) const ON: bool = true;
+/// Who was refused, as far as it is known.
+pub(crate) struct Who {
+    principal: Option<Principal>,
+    /// The display prefix of a key that no record was found for.
+    shown: Option<String>,
+    address: Option<IpAddr>,
+}
 
-/// `shown` is the display prefix of a key that is not known. Outages are errors, all else is what
-/// clients do.
-pub(crate) fn refused(
-    rejection: &Rejection,
-    principal: Option<&Principal>,
-    shown: Option<&str>,
-    address: impl FnOnce() -> Option<IpAddr>,
-) {
-    let kind = rejection.kind().code();
-    let subject = principal.map(Principal::subject).map(tracing::field::debug);
-    let tenant = principal.and_then(Principal::tenant_id).map(tracing::field::debug);
-    let address = address().map(tracing::field::display);
-    if rejection.kind() == RejectionKind::Unavailable {
-        let cause = tracing::field::debug(causes(rejection));
-        error!(
-            target: "keygate", kind, subject, key = shown, tenant, address, cause, "request refused"
-        );
-    } else {
-        info!(target: "keygate", kind, subject, key = shown, tenant, address, "request refused");
+impl Who {
+    pub(crate) fn is(
+        principal: Option<&Principal>,
+        address: impl FnOnce() -> Option<IpAddr>,
+    ) -> Self {
+        Self { principal: principal.cloned(), shown: None, address: address() }
+    }
+
+    pub(crate) fn showing(self, shown: impl FnOnce() -> Option<String>) -> Self {
+        Self { shown: shown(), ..self }
+    }
+
+    /// Outages are errors, all else is what clients do.
+    pub(crate) fn was_refused(&self, rejection: &Rejection) {
+        let kind = rejection.kind().code();
+        let subject = self.principal.as_ref().map(|principal| debug(principal.subject()));
+        let tenant = self.principal.as_ref().and_then(Principal::tenant_id).map(debug);
+        let key = self.shown.as_deref();
+        let address = self.address.map(display);
+        if rejection.kind() == RejectionKind::Unavailable {
+            let cause = debug(causes(rejection));
+            error!(target: "keygate", kind, subject, tenant, key, address, cause, "request refused");
+        } else {
+            info!(target: "keygate", kind, subject, tenant, key, address, "request refused");
+        }
     }
 }
 

@@ -4,12 +4,17 @@ use std::net::IpAddr;
 
 use crate::{Principal, Rejection};
 
-pub(crate) const ON: bool = false;
+/// Who was refused; nobody asks.
+pub(crate) struct Who;
 
-pub(crate) fn refused(
-    _: &Rejection,
-    _: Option<&Principal>,
-    _: Option<&str>,
-    _: impl FnOnce() -> Option<IpAddr>,
-) {
+impl Who {
+    pub(crate) fn is(_: Option<&Principal>, _: impl FnOnce() -> Option<IpAddr>) -> Self {
+        Self
+    }
+
+    pub(crate) fn showing(self, _: impl FnOnce() -> Option<String>) -> Self {
+        self
+    }
+
+    pub(crate) fn was_refused(&self, _: &Rejection) {}
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{NOW, bearer, clock, gate, live_key, record, refusal, subject, wait};
 use keygate::RejectionKind::{KeyExpired, KeyInactive, KeyInvalid, TenantSuspended};
 use keygate::store::{
-    KeyAdmin, KeyFilter, KeyPage, KeyStore, MemoryStore, Month, StoreError, TenantDirectory,
-    UsageStore, Use,
+    Action, AuditEvent, Change, Commit, KeyAdmin, KeyFilter, KeyPage, KeyStore, MemoryStore, Month,
+    StoreError, TenantDirectory, UsageStore, Use,
 };
 use keygate::{
     Environment, KeyDigest, KeyId, KeyRecord, KeyStatus, Tenant, TenantId, TenantStatus, Timestamp,
@@ -107,12 +107,40 @@ fn replace_takes_only_what_was_read_last() {
     assert!(conflicts(wait(store.replace(read.with_name("two")))), "somebody was faster");
     assert_eq!(find(&store, "a").unwrap().name(), "one");
     let now = KeyRecord::clone(&now);
-    let other_digest = KeyRecord::new("k1", KeyDigest::of("b"), Tenant::new("acme"));
-    assert!(conflicts(wait(store.replace(other_digest.with_revision(1)))));
+    wait(store.insert(keyed("k2", "b"))).unwrap();
+    let stolen = now.clone().with_digest(KeyDigest::of("b"));
+    assert!(conflicts(wait(store.replace(stolen))), "the digest is another key's");
     assert!(conflicts(wait(store.replace(keyed("k9", "z")))), "there is none");
     assert!(wait(store.delete(&acme(), now.id())).unwrap());
     assert!(conflicts(wait(store.replace(now))), "it is gone");
     assert!(find(&store, "a").is_none());
+}
+
+#[test]
+fn a_key_can_be_kept_under_another_digest() {
+    let store = MemoryStore::new();
+    wait(store.insert(keyed("k1", "a"))).unwrap();
+    let moved = keyed("k1", "a").with_digest(KeyDigest::of("pepper and a"));
+    wait(store.replace(moved)).unwrap();
+    assert!(find(&store, "a").is_none());
+    assert!(find(&store, "pepper and a").is_some());
+    wait(store.insert(keyed("k2", "a"))).expect("the old digest is free");
+}
+
+#[test]
+fn a_commit_is_made_whole_or_not_at_all() {
+    let store = MemoryStore::new();
+    wait(store.insert(keyed("k1", "a"))).unwrap();
+    let event = AuditEvent::new(NOW, "ann", Action::Rotated, acme(), Some(KeyId::from("k1")));
+    let rotation = |new: KeyRecord| {
+        let old = keyed("k1", "a").with_successor(new.id().clone(), NOW);
+        Commit::new(vec![Change::Insert(new), Change::Replace(old)], vec![event.clone()])
+    };
+    wait(store.commit(rotation(keyed("k2", "b")))).unwrap();
+    assert!(conflicts(wait(store.commit(rotation(keyed("k3", "c"))))), "k1 was changed meanwhile");
+    assert!(find(&store, "b").is_some());
+    assert!(find(&store, "c").is_none(), "nothing of a commit that conflicts is kept");
+    assert_eq!(wait(store.events(&acme(), 0, 10)).unwrap(), [event]);
 }
 
 #[test]

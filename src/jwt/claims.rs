@@ -64,18 +64,23 @@ impl Rules {
     }
 
     fn check_audience(&self, claims: &Object<'_>) -> Result<(), JwtError> {
-        let own = |name: &str| match &self.audiences {
-            Some(audiences) => audiences.iter().any(|own| own == name),
-            None => true,
+        let named = match claims.get("aud") {
+            Some(audience) => self.names_us(audience),
+            None => self.audiences.is_none(),
         };
-        let audiences = match claims.get("aud") {
-            None if self.audiences.is_none() => return Ok(()),
-            audiences => audiences.and_then(Value::texts),
-        };
-        match audiences.is_some_and(|audiences| audiences.into_iter().any(own)) {
+        match named {
             true => Ok(()),
             false => Err(JwtError::claims("aud doesn't name this service")),
         }
+    }
+
+    /// True for a text or a list of nothing but texts, one of which is ours.
+    fn names_us(&self, audience: &Value<'_>) -> bool {
+        let ours = |name: &str| match &self.audiences {
+            Some(audiences) => audiences.iter().any(|own| own == name),
+            None => true,
+        };
+        audience.texts().all(|text| text.is_some()) && audience.texts().flatten().any(ours)
     }
 
     fn subject<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, JwtError> {
@@ -100,7 +105,10 @@ impl Rules {
         };
         let scopes = match value {
             Value::Text(list) => ScopeSet::parse(list),
-            _ => ScopeSet::new(value.texts().ok_or(JwtError::claims(REASON))?),
+            _ => {
+                let list: Option<Vec<_>> = value.texts().collect();
+                ScopeSet::new(list.ok_or(JwtError::claims(REASON))?)
+            }
         };
         // The scope's own error quotes it.
         scopes.map_err(|_| JwtError::claims(REASON))

@@ -56,13 +56,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The texts of a list that holds nothing else, or the one text outside a list.
-    pub(crate) fn texts(&self) -> Option<Vec<&str>> {
-        match self {
-            Self::Text(text) => Some(vec![text]),
-            Self::List(list) => list.iter().map(Self::text).collect(),
-            _ => None,
-        }
+    /// The members of a list, or the value itself; none for each that is no text.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Option<&str>> {
+        let members = match self {
+            Self::List(list) => list.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        members.iter().map(Self::text)
     }
 
     fn date<A: MapAccess<'a>>(map: &mut A) -> Result<Self, A::Error> {
@@ -74,6 +74,7 @@ impl<'a> Value<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Object<'de> {

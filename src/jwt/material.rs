@@ -15,20 +15,39 @@ const MAX_RSA_EXPONENT_LEN: usize = 4;
 const MIN_DISTINCT: usize = 8;
 
 /// Secrets of sufficient length that stand in documentation and templates.
-const PUBLISHED: [&str; 12] = [
+const PUBLISHED: [&str; 13] = [
     "a-string-secret-at-least-256-bits-long",
     "a-valid-string-secret-that-is-at-least-384-bits-long",
     "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
     "super-secret-jwt-token-with-at-least-32-characters-long",
     "your-super-secret-jwt-token-with-at-least-32-characters-long",
     "your-secret-key-must-be-at-least-32-characters-long",
-    "your-256-bit-secret-your-256-bit-secret",
+    "your-256-bit-secret-key-here-change-in-production",
+    "your-256-bit-secret-key-here-minimum-32-characters",
     "your-secret-key-change-this-in-production",
     "12345678901234567890123456789012",
     "0123456789abcdef0123456789abcdef",
     "abcdefghijklmnopqrstuvwxyz123456",
     "abcdefghijklmnopqrstuvwxyz0123456789",
 ];
+
+/// Ed25519 points of small order, the sign bit aside: whoever likes can sign for them.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    ends(0x01, 0x00, 0x00),
+    ends(0xec, 0xff, 0x7f),
+    ends(0xed, 0xff, 0x7f),
+    ends(0xee, 0xff, 0x7f),
+    *b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+    *b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+];
+
+const fn ends(first: u8, inner: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [inner; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
 
 /// A key in the form that every signature backend takes.
 #[allow(dead_code, reason = "without a signature backend nobody reads the keys")]
@@ -116,9 +135,13 @@ impl Material {
     }
 
     pub(crate) fn ed25519(key: &[u8]) -> Result<Self, ConfigError> {
-        match key.len() {
-            32 => Ok(Self::Ed25519(key.to_vec())),
-            _ => Err(refused("an Ed25519 public key has 32 bytes")),
+        let Ok(mut point) = <[u8; 32]>::try_from(key) else {
+            return Err(refused("an Ed25519 public key has 32 bytes"));
+        };
+        point[31] &= 0x7f;
+        match SMALL_ORDER.contains(&point) {
+            true => Err(refused("an Ed25519 point of small order, for which anybody can sign")),
+            false => Ok(Self::Ed25519(key.to_vec())),
         }
     }
 }

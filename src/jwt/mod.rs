@@ -4,20 +4,18 @@
 //! tokens in compact serialization (RFC 7515, RFC 7519) and leaves nothing to the token: which key
 //! and which algorithm judge it is configuration, and `iss`, `aud`, `exp` and a subject are required.
 //!
-//! ```
+//! ```no_run
 //! use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
-//! use keygate::{ConfigError, Rejection, Timestamp};
+//! use keygate::{Clock, SystemClock};
 //!
-//! fn verifier(public_key: &str) -> Result<JwtVerifier, ConfigError> {
-//!     JwtVerifier::builder("https://issuer.example", "https://api.example")
-//!         .key(JwtKey::pem(Algorithm::ES256, public_key)?.with_kid("2026-01"))
-//!         .build()
-//! }
+//! let key = JwtKey::pem(Algorithm::ES256, std::fs::read("issuer.pem")?)?;
+//! let verifier = JwtVerifier::builder("https://issuer.example", "https://api.example")
+//!     .key(key.with_kid("2026-01"))
+//!     .build()?;
 //!
-//! fn who(verifier: &JwtVerifier, token: &str, now: Timestamp) -> Result<String, Rejection> {
-//!     let token = verifier.verify(token, now)?;
-//!     Ok(token.subject().to_owned())
-//! }
+//! let token = verifier.verify("eyJhbGciOiJFUzI1NiJ9.e30.c2ln", SystemClock::new().now())?;
+//! println!("{} of {:?} may {:?}", token.subject(), token.tenant(), token.scopes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! In the order in which a token meets them:

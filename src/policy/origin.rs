@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::credential::Sender;
-use crate::{ConfigError, RejectionKind};
+use crate::{ConfigError, Rejection, RejectionKind};
 
 /// What proves that a page of this origin sent a request whose credential a browser adds by itself.
 ///
@@ -57,7 +57,17 @@ impl SameOrigin {
         self
     }
 
-    pub(crate) fn check(&self, request: &Parts, sender: Sender) -> Result<(), RejectionKind> {
+    /// Judges a request. The gate does so where the credential is a cookie; a handler that sets such
+    /// a cookie asks by itself, or a foreign page could sign its visitors in as somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`CrossSite`](RejectionKind::CrossSite).
+    pub fn check(&self, request: &Parts) -> Result<(), Rejection> {
+        self.judge(request, Sender::Browser).map_err(Rejection::new)
+    }
+
+    pub(crate) fn judge(&self, request: &Parts, sender: Sender) -> Result<(), RejectionKind> {
         let without_proof = match sender {
             Sender::Program => return Ok(()),
             Sender::BrowserOrProgram => true,

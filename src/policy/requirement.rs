@@ -95,6 +95,11 @@ impl Policy {
         self
     }
 
+    /// True when being authenticated is not enough.
+    pub(crate) const fn asks_more(&self) -> bool {
+        self.method.is_some() || !matches!(self.scopes, Scopes::Any)
+    }
+
     fn of(groups: Vec<Vec<Scope>>) -> Self {
         let needed = groups.first().map_or_else(Arc::default, |group| listed(group));
         Self { scopes: Scopes::Groups { groups, needed }, method: None }
