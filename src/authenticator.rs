@@ -75,6 +75,24 @@ pub(crate) enum Answer {
     Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
 }
 
+/// A refusal, and whom it hits where that is known: the log names them, the answer does not.
+struct Refused {
+    why: Rejection,
+    who: Option<Principal>,
+}
+
+impl From<Rejection> for Refused {
+    fn from(why: Rejection) -> Self {
+        Self { why, who: None }
+    }
+}
+
+impl From<RejectionKind> for Refused {
+    fn from(kind: RejectionKind) -> Self {
+        Rejection::from(kind).into()
+    }
+}
+
 /// A question that a store has to answer.
 pub(crate) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -96,7 +114,7 @@ impl Authenticator {
 
     /// The first half: what the credential is, and what is known of it.
     pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if self.preflights_pass && is_preflight(request) {
+        if self.is_open_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
@@ -115,7 +133,7 @@ impl Authenticator {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
             Ok(None) => return Outcome { verdict: Ok(None), standings: Standings::default() },
-            Err(rejection) => return self.refuse(request, rejection, now),
+            Err(refused) => return self.refuse(request, refused, now),
         };
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
@@ -123,6 +141,11 @@ impl Authenticator {
             self.who(request, Some(&principal)).was_refused(rejection);
         }
         Outcome { verdict: judged.map(|()| Some(principal)), standings }
+    }
+
+    /// A preflight that passes without a principal.
+    pub(crate) fn is_open_preflight(&self, request: &Parts) -> bool {
+        self.preflights_pass && is_preflight(request)
     }
 
     fn credential<'r>(
@@ -135,9 +158,7 @@ impl Authenticator {
         }
         let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
-        if found.is_ambient() {
-            self.origin.check(request).map_err(Answer::Rejected)?;
-        }
+        self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
         let admits = |environment| self.environments.admits(environment);
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
@@ -187,27 +208,31 @@ impl Authenticator {
         request: &Parts,
         answer: Answer,
         now: Timestamp,
-    ) -> Result<Option<Principal>, Rejection> {
-        match answer {
-            Answer::Open => Ok(None),
-            Answer::Anonymous => self.pass_anonymous(request).map(|()| None),
-            Answer::Refused(kind) => Err(kind.into()),
-            Answer::Rejected(rejection) => Err(rejection),
+    ) -> Result<Option<Principal>, Refused> {
+        let (principal, judged) = match answer {
+            Answer::Open => return Ok(None),
+            Answer::Anonymous => return self.pass_anonymous(request).map(|()| None),
+            Answer::Refused(kind) => return Err(kind.into()),
+            Answer::Rejected(rejection) => return Err(rejection.into()),
             Answer::Key(presented, found) => {
                 let record = found.map_err(unavailable)?.ok_or(KeyInvalid)?;
-                self.prove_key(request, &record, &presented, now)?;
-                Ok(Some(Principal::of_key(record)))
+                let judged = self.prove_key(request, &record, &presented, now);
+                (Principal::of_key(record), judged)
             }
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
-                self.prove_tenant(tenant.as_deref())?;
-                Ok(Some(Principal::of_token(*token, tenant)))
+                let judged = self.prove_tenant(tenant.as_deref());
+                (Principal::of_token(*token, tenant), judged)
             }
+        };
+        match judged {
+            Ok(()) => Ok(Some(principal)),
+            Err(kind) => Err(Refused { why: kind.into(), who: Some(principal) }),
         }
     }
 
     /// A rule that asks for a caller does so where authentication is optional otherwise, too.
-    fn pass_anonymous(&self, request: &Parts) -> Result<(), Rejection> {
+    fn pass_anonymous(&self, request: &Parts) -> Result<(), Refused> {
         let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
         if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
@@ -267,15 +292,17 @@ impl Authenticator {
         }
     }
 
-    /// Ends the road of a request whose caller is not known.
-    fn refuse(&self, request: &Parts, rejection: Rejection, now: Timestamp) -> Outcome {
+    /// Ends the road of a request that has no principal.
+    fn refuse(&self, request: &Parts, refused: Refused, now: Timestamp) -> Outcome {
+        let Refused { why, who } = refused;
         let rejection = match &self.failures {
-            Some(budget) if is_failure(rejection.kind()) => {
-                budget.fail(self.address.of(request), now).err().unwrap_or(rejection)
+            Some(budget) if is_failure(why.kind()) => {
+                budget.fail(self.address.of(request), now).err().unwrap_or(why)
             }
-            _ => rejection,
+            _ => why,
         };
-        self.who(request, None).showing(|| self.shown(request)).was_refused(&rejection);
+        let shown = || self.shown(request).filter(|_| who.is_none());
+        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection);
         Outcome { verdict: Err(rejection), standings: Standings::default() }
     }
 

@@ -20,14 +20,15 @@ pub(crate) struct Gate {
     pub(crate) stripped: Vec<HeaderName>,
 }
 
+/// Marks a CORS preflight that passed without a principal, for [`Require`](crate::Require) behind
+/// the gate.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPreflight;
+
 pub(crate) type Refusal = Response<Bytes>;
 
-/// Where a request's road leads. It is taken apart at once: a box would cost more than its size.
-#[allow(clippy::large_enum_variant)]
-pub(crate) enum Passage {
-    In(Parts, Exit),
-    Out(Refusal),
-}
+/// Where a request's road leads: in, or out again.
+pub(crate) type Passage = Result<Exit, Refusal>;
 
 /// What has to be remembered of a request for its answer.
 pub(crate) struct Exit {
@@ -47,20 +48,24 @@ impl Gate {
         self.authenticator.identify(head, now)
     }
 
-    pub(crate) fn decide(&self, mut head: Parts, answer: Answer, now: Timestamp) -> Passage {
+    /// Judges the request, and puts into its head who is calling.
+    #[allow(clippy::result_large_err, reason = "a box would be an allocation for each refusal")]
+    pub(crate) fn decide(&self, head: &mut Parts, answer: Answer, now: Timestamp) -> Passage {
         let wire = Wire::of(&head.method, &head.headers);
-        let outcome = self.authenticator.admit(&head, answer, now);
+        let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => return Err(self.refusals.respond(why, &outcome.standings, wire)),
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
-        let who = self.authenticator.who(&head, principal.as_ref());
+        let who = self.authenticator.who(head, principal.as_ref());
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
+        } else if self.authenticator.is_open_preflight(head) {
+            head.extensions.insert(OpenPreflight);
         }
-        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy, who })
+        Ok(Exit { standings: outcome.standings, wire, needs_privacy, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.

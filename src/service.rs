@@ -48,12 +48,13 @@ where
     }
 
     fn call(&mut self, request: Request<Req>) -> Self::Future {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let now = self.gate.now();
         match self.gate.identify(&head, now) {
             Identity::Known(answer) => {
-                let passage = self.gate.decide(head, answer, now);
-                ResponseFuture::decided(&self.gate, passage, body, &mut self.inner)
+                let passage = self.gate.decide(&mut head, answer, now);
+                let request = Request::from_parts(head, body);
+                ResponseFuture::decided(&self.gate, passage, request, &mut self.inner)
             }
             Identity::Asked(question) => {
                 let inner = self.take_ready();

@@ -243,8 +243,9 @@ fn is_token68(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b)
 }
 
+/// Looks at every byte, which is faster than to stop at the first bad one: it needs no branches.
 fn is_base62(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_alphanumeric)
+    text.iter().fold(true, |good, byte| good & byte.is_ascii_alphanumeric())
 }
 
 /// CRC-32 of what stands before it, in base62: 62^6 is more than 2^32.
@@ -287,13 +288,13 @@ pub(crate) enum Reading {
     Key(Option<Environment>),
 }
 
-/// All formats of a gate.
+/// All formats of a gate, one entry for each prefix, the longest first.
 #[derive(Clone, Debug)]
-pub(crate) struct Formats(Vec<KeyFormat>);
+pub(crate) struct Formats(Vec<(Prefix, KeyFormat)>);
 
 impl Default for Formats {
     fn default() -> Self {
-        Self(vec![KeyFormat::sk()])
+        Self::by_prefix(vec![KeyFormat::sk()])
     }
 }
 
@@ -317,12 +318,22 @@ impl Formats {
                 ));
             }
         }
-        Ok(Self(formats))
+        Ok(Self::by_prefix(formats))
+    }
+
+    fn by_prefix(formats: Vec<KeyFormat>) -> Self {
+        let of_one = |format: KeyFormat| {
+            let prefixes = format.prefixes.clone();
+            prefixes.into_iter().map(move |prefix| (prefix, format.clone()))
+        };
+        let mut all: Vec<_> = formats.into_iter().flat_map(of_one).collect();
+        all.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.text.len()));
+        Self(all)
     }
 
     /// Reads `text` by the format with the longest prefix that fits.
     pub(crate) fn read(&self, text: &str) -> Reading {
-        let Some((format, prefix)) = self.find(text) else {
+        let Some((prefix, format)) = self.find(text) else {
             return Reading::Foreign;
         };
         let body = &text.as_bytes()[prefix.text.len()..];
@@ -333,17 +344,13 @@ impl Formats {
         }
     }
 
-    fn find(&self, text: &str) -> Option<(&KeyFormat, &Prefix)> {
-        self.0
-            .iter()
-            .flat_map(|format| format.prefixes.iter().map(move |prefix| (format, prefix)))
-            .filter(|(_, prefix)| text.starts_with(&prefix.text))
-            .max_by_key(|(_, prefix)| prefix.text.len())
+    fn find(&self, text: &str) -> Option<&(Prefix, KeyFormat)> {
+        self.0.iter().find(|(prefix, _)| text.starts_with(&prefix.text))
     }
 
     /// The prefix with which `text` begins and 4 more characters, if it is one of ours.
     pub(crate) fn display<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let (_, prefix) = self.find(text)?;
+        let (prefix, _) = self.find(text)?;
         text.get(..prefix.text.len() + SHOWN)
     }
 }

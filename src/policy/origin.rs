@@ -4,14 +4,16 @@ use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
+use crate::credential::Sender;
 use crate::{ConfigError, Rejection, RejectionKind};
 
-/// What proves that a page of this origin sent a request whose credential is a cookie.
+/// What proves that a page of this origin sent a request whose credential a browser adds by itself.
 ///
 /// Browsers send a cookie with every request, whoever caused it. Requests with an unsafe method (and
 /// upgrades, which reach WebSockets) therefore need `Sec-Fetch-Site: same-origin`, or, from older
 /// browsers, an `Origin` that names the request's own host. Requests with GET, HEAD and OPTIONS pass:
-/// they must have no side effects.
+/// they must have no side effects. `Authorization: Basic`, which programs send too, is refused only
+/// where one of the two names another site.
 ///
 /// ```
 /// use keygate::policy::SameOrigin;
@@ -62,19 +64,28 @@ impl SameOrigin {
     ///
     /// [`CrossSite`](RejectionKind::CrossSite).
     pub fn check(&self, request: &Parts) -> Result<(), Rejection> {
-        if is_safe(request) || self.proves(request) {
+        self.judge(request, Sender::Browser).map_err(Rejection::new)
+    }
+
+    pub(crate) fn judge(&self, request: &Parts, sender: Sender) -> Result<(), RejectionKind> {
+        let without_proof = match sender {
+            Sender::Program => return Ok(()),
+            Sender::BrowserOrProgram => true,
+            Sender::Browser => self.without_proof,
+        };
+        if is_safe(request) || self.proves(request, without_proof) {
             Ok(())
         } else {
-            Err(RejectionKind::CrossSite.into())
+            Err(RejectionKind::CrossSite)
         }
     }
 
-    fn proves(&self, request: &Parts) -> bool {
+    fn proves(&self, request: &Parts, without_proof: bool) -> bool {
         const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
         let site = only(&request.headers, SEC_FETCH_SITE);
         let origin = only(&request.headers, ORIGIN);
         match (site, origin) {
-            (Given::None, Given::None) => self.without_proof,
+            (Given::None, Given::None) => without_proof,
             (Given::Twice, _) | (_, Given::Twice) => false,
             (_, Given::Once(origin)) if self.trusts(origin) => true,
             (Given::Once(site), _) => site == "same-origin" || site == "none",

@@ -41,7 +41,7 @@ async fn a_terminated_server_ends_with_success() {
 #[test]
 fn an_unknown_environment_is_no_environment() {
     for name in ["development", "Production", ""] {
-        let said = Server::refusal_to_start("g_tateth", &[("APP_ENV", name)]);
+        let said = Server::refusal("g_tateth", &[("APP_ENV", name)]);
         assert!(said.contains("APP_ENV") && said.contains(&format!("{name:?}")), "{said}");
     }
 }
@@ -49,7 +49,7 @@ fn an_unknown_environment_is_no_environment() {
 #[test]
 fn a_weak_secret_is_no_secret() {
     for secret in ["", "short", "0123456789abcdef0123456789abcde", &"x".repeat(40)] {
-        let said = Server::refusal_to_start("g_tateth", &[("JWT_SECRET", secret)]);
+        let said = Server::refusal("g_tateth", &[("JWT_SECRET", secret)]);
         assert!(said.to_lowercase().contains("jwt"), "{said}");
         assert!(secret.is_empty() || !said.contains(secret), "{said}");
     }
@@ -57,7 +57,7 @@ fn a_weak_secret_is_no_secret() {
 
 #[test]
 fn an_address_that_is_none_is_named() {
-    let said = Server::refusal_to_start("g_tateth", &[("LISTEN", "localhost")]);
+    let said = Server::refusal("g_tateth", &[("LISTEN", "localhost")]);
     assert!(said.contains("localhost"), "{said}");
 }
 
