@@ -52,6 +52,7 @@ impl Gate {
     }
 
     /// Judges the request, and puts into its head who is calling.
+    #[allow(clippy::result_large_err, reason = "a box would be an allocation for each refusal")]
     pub(crate) fn decide(&self, head: &mut Parts, answer: Answer, now: Timestamp) -> Passage {
         let wire = Wire::of(&head.method, &head.headers);
         let outcome = self.authenticator.admit(head, answer, now);

@@ -1,7 +1,8 @@
 //! axum: extractors, routes, refusals by handlers, CORS, caches, over real sockets.
-#![cfg(feature = "axum")]
+#![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 
 use std::net::{IpAddr, SocketAddr};

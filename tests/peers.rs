@@ -1,8 +1,10 @@
 //! Where the crates of this field fail, one test a weakness, named after it. None of them is ours.
 //!
 //! Not here: what needs key sets fetched from an issuer, or counters outside the process.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 
 use std::collections::HashSet;

@@ -2,6 +2,7 @@
 #![cfg(feature = "tonic")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 #[path = "../examples/tonic_greeter/greeter.rs"]
 mod greeter;

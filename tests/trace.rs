@@ -1,7 +1,8 @@
 //! What a gate writes into the log: one line for each refusal, an alarm for outages alone.
-#![cfg(feature = "tracing")]
+#![cfg(all(feature = "tracing", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/wire.rs"]
 mod common;
 
 use std::cell::RefCell;
