@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -76,6 +75,24 @@ pub(crate) enum Answer {
     Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
 }
 
+/// A refusal, and whom it hits where that is known: the log names them, the answer does not.
+struct Refused {
+    why: Rejection,
+    who: Option<Principal>,
+}
+
+impl From<Rejection> for Refused {
+    fn from(why: Rejection) -> Self {
+        Self { why, who: None }
+    }
+}
+
+impl From<RejectionKind> for Refused {
+    fn from(kind: RejectionKind) -> Self {
+        Rejection::from(kind).into()
+    }
+}
+
 /// A question that a store has to answer.
 pub(crate) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -97,7 +114,7 @@ impl Authenticator {
 
     /// The first half: what the credential is, and what is known of it.
     pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if self.preflights_pass && is_preflight(request) {
+        if self.is_open_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
@@ -116,7 +133,7 @@ impl Authenticator {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
             Ok(None) => return Outcome { verdict: Ok(None), standings: Standings::default() },
-            Err(rejection) => return self.refuse(request, rejection, now),
+            Err(refused) => return self.refuse(request, refused, now),
         };
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
@@ -124,6 +141,11 @@ impl Authenticator {
             self.who(request, Some(&principal)).was_refused(rejection);
         }
         Outcome { verdict: judged.map(|()| Some(principal)), standings }
+    }
+
+    /// A preflight that passes without a principal.
+    pub(crate) fn is_open_preflight(&self, request: &Parts) -> bool {
+        self.preflights_pass && is_preflight(request)
     }
 
     fn credential<'r>(
@@ -136,9 +158,7 @@ impl Authenticator {
         }
         let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
-        if found.is_ambient() {
-            self.origin.check(request).map_err(Answer::Refused)?;
-        }
+        self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
         let admits = |environment| self.environments.admits(environment);
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
@@ -188,30 +208,33 @@ impl Authenticator {
         request: &Parts,
         answer: Answer,
         now: Timestamp,
-    ) -> Result<Option<Principal>, Rejection> {
-        match answer {
-            Answer::Open => Ok(None),
-            Answer::Anonymous if self.admits_anonymous(request)? => Ok(None),
-            Answer::Anonymous => Err(MissingCredential.into()),
-            Answer::Refused(kind) => Err(kind.into()),
-            Answer::Rejected(rejection) => Err(rejection),
+    ) -> Result<Option<Principal>, Refused> {
+        let (principal, judged) = match answer {
+            Answer::Open => return Ok(None),
+            Answer::Anonymous => return self.pass_anonymous(request).map(|()| None),
+            Answer::Refused(kind) => return Err(kind.into()),
+            Answer::Rejected(rejection) => return Err(rejection.into()),
             Answer::Key(presented, found) => {
                 let record = found.map_err(unavailable)?.ok_or(KeyInvalid)?;
-                self.prove_key(request, &record, &presented, now)?;
-                Ok(Some(Principal::of_key(record)))
+                let judged = self.prove_key(request, &record, &presented, now);
+                (Principal::of_key(record), judged)
             }
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
-                self.prove_tenant(tenant.as_deref())?;
-                Ok(Some(Principal::of_token(*token, tenant)))
+                let judged = self.prove_tenant(tenant.as_deref());
+                (Principal::of_token(*token, tenant), judged)
             }
+        };
+        match judged {
+            Ok(()) => Ok(Some(principal)),
+            Err(kind) => Err(Refused { why: kind.into(), who: Some(principal) }),
         }
     }
 
-    /// Optional authentication lets nobody past a rule that asks for a caller.
-    fn admits_anonymous(&self, request: &Parts) -> Result<bool, RejectionKind> {
-        let ruled = self.routes.asks(request)?.is_some() || self.policy.asks_more();
-        Ok(self.optional && !ruled)
+    /// A rule that asks for a caller does so where authentication is optional otherwise, too.
+    fn pass_anonymous(&self, request: &Parts) -> Result<(), Refused> {
+        let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
+        if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(
@@ -269,15 +292,17 @@ impl Authenticator {
         }
     }
 
-    /// Ends the road of a request whose caller is not known.
-    fn refuse(&self, request: &Parts, rejection: Rejection, now: Timestamp) -> Outcome {
+    /// Ends the road of a request that has no principal.
+    fn refuse(&self, request: &Parts, refused: Refused, now: Timestamp) -> Outcome {
+        let Refused { why, who } = refused;
         let rejection = match &self.failures {
-            Some(budget) if is_failure(rejection.kind()) => {
-                counted(budget, self.address.of(request), rejection, now)
+            Some(budget) if is_failure(why.kind()) => {
+                budget.fail(self.address.of(request), now).err().unwrap_or(why)
             }
-            _ => rejection,
+            _ => why,
         };
-        self.who(request, None).showing(|| self.shown(request)).was_refused(&rejection);
+        let shown = || self.shown(request).filter(|_| who.is_none());
+        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection);
         Outcome { verdict: Err(rejection), standings: Standings::default() }
     }
 
@@ -294,8 +319,7 @@ impl Authenticator {
     fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
         match &self.failures {
             Some(budget) if budget.is_before_verification() => {
-                let wait = budget.exhausted(self.address.of(request), now);
-                wait.map_err(unavailable)?.map_or(Ok(()), |wait| Err(too_many(wait)))
+                budget.check(self.address.of(request), now)
             }
             _ => Ok(()),
         }
@@ -312,23 +336,6 @@ fn is_preflight(request: &Parts) -> bool {
 /// A credential was presented and was not good: an attempt.
 fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
-}
-
-fn counted(
-    budget: &FailureBudget,
-    address: Option<IpAddr>,
-    rejection: Rejection,
-    now: Timestamp,
-) -> Rejection {
-    match budget.record(address, now) {
-        Ok(None) => rejection,
-        Ok(Some(wait)) => too_many(wait),
-        Err(error) => unavailable(error),
-    }
-}
-
-fn too_many(wait: std::time::Duration) -> Rejection {
-    Rejection::new(RejectionKind::TooManyFailures).with_retry_after(wait)
 }
 
 fn limited(wait: Option<std::time::Duration>) -> Rejection {

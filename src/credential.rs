@@ -62,6 +62,9 @@ impl Source {
     }
 
     /// The user name of `Authorization: Basic …` (RFC 7617), for keys. The password is not looked at.
+    ///
+    /// Browsers repeat it by themselves once a person has typed it in: what says that it comes from
+    /// another site is refused like a cookie's request, see [`SameOrigin`](crate::policy::SameOrigin).
     pub const fn basic() -> Self {
         Self { place: Place::Basic, kinds: Kinds::Keys }
     }
@@ -119,8 +122,12 @@ impl Source {
         }
     }
 
-    fn is_cookie(&self) -> bool {
-        matches!(self.place, Place::Cookie(_))
+    const fn sender(&self) -> Sender {
+        match self.place {
+            Place::Cookie(_) => Sender::Browser,
+            Place::Basic => Sender::BrowserOrProgram,
+            Place::Bearer | Place::Header(_) => Sender::Program,
+        }
     }
 
     /// The kind of refusal for something that stands here and can't be a credential.
@@ -130,6 +137,17 @@ impl Source {
             Kinds::Tokens => TokenInvalid,
         }
     }
+}
+
+/// Who adds a credential to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A browser, by itself, whichever page caused the request.
+    Browser,
+    /// A browser by itself, or a program.
+    BrowserOrProgram,
+    /// A program that knows it; a page's script too, but only that of the page that knows it.
+    Program,
 }
 
 /// A credential of a request, told apart but not yet proved.
@@ -154,9 +172,8 @@ pub(crate) struct Found<'r, 's> {
 }
 
 impl<'r> Found<'r, '_> {
-    /// True when a browser may have sent it by itself.
-    pub(crate) fn is_ambient(&self) -> bool {
-        self.source.is_cookie()
+    pub(crate) fn sender(&self) -> Sender {
+        self.source.sender()
     }
 
     /// What may be logged of it.
@@ -231,15 +248,13 @@ impl Sources {
         &self,
         headers: &'r HeaderMap,
     ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
-        let mut found = None;
-        for source in &self.0 {
-            if let Some(text) = source.read(headers)?
-                && found.replace(Found { text, source }).is_some()
-            {
-                return Err(AmbiguousCredential);
-            }
+        let read = self.0.iter().map(|source| (source, source.read(headers).transpose()));
+        let mut places = read.filter_map(|(source, text)| Some((text?, source)));
+        match (places.next(), places.next()) {
+            (_, Some(_)) => Err(AmbiguousCredential),
+            (Some((text, source)), None) => Ok(Some(Found { text: text?, source })),
+            (None, None) => Ok(None),
         }
-        Ok(found)
     }
 }
 

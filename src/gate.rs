@@ -20,6 +20,11 @@ pub(crate) struct Gate {
     pub(crate) stripped: Vec<HeaderName>,
 }
 
+/// Marks a CORS preflight that passed without a principal, for [`Require`](crate::Require) behind
+/// the gate.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPreflight;
+
 pub(crate) type Refusal = Response<Bytes>;
 
 /// Where a request's road leads: in, or out again.
@@ -44,6 +49,7 @@ impl Gate {
     }
 
     /// Judges the request, and puts into its head who is calling.
+    #[allow(clippy::result_large_err, reason = "a box would be an allocation for each refusal")]
     pub(crate) fn decide(&self, head: &mut Parts, answer: Answer, now: Timestamp) -> Passage {
         let wire = Wire::of(&head.method, &head.headers);
         let outcome = self.authenticator.admit(head, answer, now);
@@ -56,6 +62,8 @@ impl Gate {
         self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
         if let Some(principal) = principal {
             head.extensions.insert(principal);
+        } else if self.authenticator.is_open_preflight(head) {
+            head.extensions.insert(OpenPreflight);
         }
         Ok(Exit { standings: outcome.standings, wire, needs_privacy, who })
     }

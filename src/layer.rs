@@ -160,8 +160,9 @@ impl AuthLayer {
         self
     }
 
-    /// Lets requests without a credential pass, without a principal, where nothing more is asked
-    /// than authentication. A bad credential is refused still.
+    /// Lets requests without a credential pass, without a principal, except where a rule of
+    /// [`routes`](Self::routes) or [`require`](Self::require) asks for more than authentication. A
+    /// bad credential is refused still.
     pub fn optional(mut self) -> Self {
         self.authenticator().optional = true;
         self

@@ -95,6 +95,7 @@ pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
+    RotationPolicy,
 };
 pub use layer::AuthLayer;
 pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::store::StoreError;
+
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -206,6 +208,13 @@ pub(crate) const fn secs_ceil(duration: Duration) -> u64 {
 impl From<RejectionKind> for Rejection {
     fn from(kind: RejectionKind) -> Self {
         Self::new(kind)
+    }
+}
+
+impl From<StoreError> for Rejection {
+    /// [`Unavailable`](RejectionKind::Unavailable), whatever went wrong: the client can't mend it.
+    fn from(error: StoreError) -> Self {
+        Self::new(RejectionKind::Unavailable).with_source(error)
     }
 }
 

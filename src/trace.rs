@@ -36,7 +36,7 @@ impl Who {
         let key = self.shown.as_deref();
         let address = self.address.map(display);
         if rejection.kind() == RejectionKind::Unavailable {
-            let cause = causes(rejection);
+            let cause = debug(causes(rejection));
             error!(target: "keygate", kind, subject, tenant, key, address, cause, "request refused");
         } else {
             info!(target: "keygate", kind, subject, tenant, key, address, "request refused");

@@ -1,2 +1,116 @@
-//! To come.
-fn main() {}
+//! Convotic: an API opened by keys, and the dashboard on which people manage those keys.
+//!
+//! Two gates, because the two callers share nothing: a key never opens the dashboard, a session
+//! never opens the API, and what people do there costs their programs no quota.
+//!
+//! ```text
+//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum
+//!
+//! curl -i -X POST http://127.0.0.1:3002/auth/demo
+//! curl -X POST http://127.0.0.1:3002/dashboard/api-keys -H 'Cookie: __Host-session=eyJ…' \
+//!      -H 'Content-Type: application/json' -d '{"name": "production-backend"}'
+//! curl http://127.0.0.1:3002/v1/contacts -H 'X-API-Key: cvtk_live_…'
+//! ```
+//!
+//! | variable | default | |
+//! | --- | --- | --- |
+//! | `LISTEN` | `127.0.0.1:3002` | where to listen; port 0 takes a free one |
+//! | `APP_ENV` | `production` | or `staging`, where keys are test keys |
+//! | `JWT_SECRET` | random | at least 32 bytes; sessions survive a restart only with the same one |
+
+mod api;
+mod dashboard;
+mod gates;
+mod refusal;
+mod session;
+mod settings;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use keygate::limit::FailureBudget;
+use keygate::store::MemoryStore;
+use keygate::{Clock, Environment, Quota, SystemClock, Timestamp};
+use tokio::net::TcpListener;
+
+use crate::refusal::Refusal;
+use crate::session::Sessions;
+use crate::settings::Settings;
+
+/// What all handlers share.
+#[derive(Clone)]
+struct App {
+    store: MemoryStore,
+    sessions: Arc<Sessions>,
+    environment: Environment,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("convotic: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let settings = Settings::from_env()?;
+    let service = service(&settings)?.into_make_service_with_connect_info::<SocketAddr>();
+    let stop = termination()?;
+    let listener = TcpListener::bind(&settings.listen).await?;
+    println!("convotic is ready on http://{}", listener.local_addr()?);
+    axum::serve(listener, service).with_graceful_shutdown(stop).await?;
+    Ok(())
+}
+
+fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
+    let sessions = Sessions::new(&settings.secret).map_err(|why| format!("JWT_SECRET: {why}"))?;
+    let store = MemoryStore::new();
+    // Whoever guesses keys and whoever forges sessions draw on one budget.
+    let failures = FailureBudget::new(Quota::per_minute(600)?);
+    let api = gates::api(store.clone(), settings.environment, failures.clone())?;
+    let dashboard = gates::dashboard(sessions.verifier().clone(), failures)?;
+    let app = App { store, sessions: Arc::new(sessions), environment: settings.environment };
+    Ok(Router::new()
+        .merge(api::routes(&app).layer(api))
+        .merge(dashboard::routes(&app).layer(dashboard))
+        .fallback(not_found)
+        .with_state(app))
+}
+
+async fn not_found() -> Refusal {
+    Refusal::NotFound
+}
+
+async fn method_not_allowed() -> Refusal {
+    Refusal::MethodNotAllowed
+}
+
+fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// Ends when the process is told to end. From this call on it is no longer killed.
+#[cfg(unix)]
+fn termination() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn termination() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
+}

@@ -100,7 +100,7 @@ impl KeyFormat {
             return Err(ConfigError::invalid(
                 "key prefix",
                 prefix,
-                "not of a bearer token's characters",
+                "not at most 64 of a bearer token's characters",
             ));
         }
         if *body.start() < 16 || *body.end() > LONGEST || body.is_empty() {
@@ -115,8 +115,10 @@ impl KeyFormat {
     ///
     /// # Errors
     ///
-    /// When a word would be no brand (see [`KeyFormat::new`]), or both are the same.
+    /// When a word would be no brand (see [`KeyFormat::new`]), both are the same, or the format is one
+    /// of [existing](Self::existing) keys.
     pub fn environments(mut self, live: &str, test: &str) -> Result<Self, ConfigError> {
+        self.check_ours("environment", live)?;
         for word in [live, test] {
             if !is_word(word) {
                 return Err(ConfigError::invalid("environment", word, WORD));
@@ -132,7 +134,9 @@ impl KeyFormat {
     /// No environment in the text: `<brand>_…`. A key's environment is that of its record.
     #[must_use]
     pub fn without_environments(mut self) -> Self {
-        self.prefixes = vec![Prefix { text: format!("{}_", self.brand), environment: None }];
+        if self.origin != Origin::Existing {
+            self.prefixes = vec![Prefix { text: format!("{}_", self.brand), environment: None }];
+        }
         self
     }
 
@@ -140,8 +144,10 @@ impl KeyFormat {
     ///
     /// # Errors
     ///
-    /// When `length` is below 27 (160 bits) or above 128.
+    /// When `length` is below 27 (160 bits) or above 128, or the format is one of
+    /// [existing](Self::existing) keys.
     pub fn body_length(mut self, length: usize) -> Result<Self, ConfigError> {
+        self.check_ours("key length", length)?;
         if !(SHORTEST_BODY..=128).contains(&length) {
             return Err(ConfigError::invalid("key length", length, "not within 27 to 128"));
         }
@@ -156,6 +162,14 @@ impl KeyFormat {
             self.origin = Origin::OursUnchecked;
         }
         self
+    }
+
+    /// The keys of others look as they look.
+    fn check_ours(&self, what: &'static str, value: impl ToString) -> Result<(), ConfigError> {
+        match self.origin {
+            Origin::Existing => Err(ConfigError::invalid(what, value, "set for existing keys")),
+            Origin::Ours | Origin::OursUnchecked => Ok(()),
+        }
     }
 
     /// Makes a key from the operating system's random numbers.

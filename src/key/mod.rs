@@ -19,6 +19,7 @@ mod digest;
 mod environment;
 mod format;
 mod record;
+mod rotation;
 mod token;
 pub(crate) mod verify;
 
@@ -27,4 +28,5 @@ pub use environment::{Environment, EnvironmentPolicy};
 pub use format::KeyFormat;
 pub(crate) use format::{Formats, Reading};
 pub use record::{KeyId, KeyRecord, KeyStatus};
+pub use rotation::RotationPolicy;
 pub use token::{GenerateError, KeyToken};

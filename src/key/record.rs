@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, KeyDigest};
+use super::{Environment, KeyDigest, RotationPolicy};
 use crate::limit::{Quota, Seats};
+use crate::policy::canonical;
 use crate::{Access, ScopeSet, Tenant, Timestamp};
 
 /// Names a key in logs, listings and URLs; not a secret.
@@ -88,6 +89,9 @@ pub struct KeyRecord {
     status: KeyStatus,
     networks: Arc<[IpNet]>,
     quota: Option<Quota>,
+    rotation: Option<RotationPolicy>,
+    deprecated: Option<Timestamp>,
+    successor: Option<KeyId>,
     revision: u64,
     seats: Seats,
 }
@@ -108,6 +112,9 @@ impl KeyRecord {
             status: KeyStatus::Active,
             networks: Arc::default(),
             quota: None,
+            rotation: None,
+            deprecated: None,
+            successor: None,
             revision: 0,
             seats: Seats::default(),
         }
@@ -166,7 +173,7 @@ impl KeyRecord {
     /// The networks from which the key may be used; none means from anywhere.
     #[must_use]
     pub fn with_networks(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
-        self.networks = networks.into_iter().collect();
+        self.networks = networks.into_iter().map(canonical).collect();
         self
     }
 
@@ -181,6 +188,29 @@ impl KeyRecord {
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Arc<Tenant>>) -> Self {
         self.tenant = tenant.into();
+        self
+    }
+
+    /// How often the key is to be replaced by a new one.
+    #[must_use]
+    pub fn with_rotation(mut self, policy: impl Into<Option<RotationPolicy>>) -> Self {
+        self.rotation = policy.into();
+        self
+    }
+
+    /// The key has got a successor: from `since` on its answers say that it is deprecated, and when
+    /// it [expires](Self::with_expires).
+    #[must_use]
+    pub fn with_successor(mut self, successor: KeyId, since: Timestamp) -> Self {
+        self.successor = Some(successor);
+        self.deprecated = Some(since);
+        self
+    }
+
+    /// The same facts under another digest, for a store that keeps digests in another way now.
+    #[must_use]
+    pub fn with_digest(mut self, digest: KeyDigest) -> Self {
+        self.digest = digest;
         self
     }
 
@@ -250,6 +280,21 @@ impl KeyRecord {
     /// Its own quota.
     pub fn quota(&self) -> Option<&Quota> {
         self.quota.as_ref()
+    }
+
+    /// How often it is to be replaced.
+    pub fn rotation(&self) -> Option<RotationPolicy> {
+        self.rotation
+    }
+
+    /// Since when it has a successor.
+    pub fn deprecated(&self) -> Option<Timestamp> {
+        self.deprecated
+    }
+
+    /// The key that has replaced it.
+    pub fn successor(&self) -> Option<&KeyId> {
+        self.successor.as_ref()
     }
 
     /// How often it was changed.

@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::cell::LimitError;
 use super::identity::Identity;
 use super::quota::Quota;
-use super::seats::Held;
+use super::seats::{self, Held};
 use super::table::Table;
 use crate::{ConfigError, KeyRecord, Principal, Tenant, Timestamp};
 
@@ -236,6 +236,7 @@ impl Limit {
         Ok(Some(Claim { limit: self, cell, quota, cost: self.cost_of(caller) }))
     }
 
+    #[inline]
     fn cell<'a>(
         &self,
         principal: &'a Principal,
@@ -244,12 +245,13 @@ impl Limit {
     ) -> Result<Held<'a>, LimitError> {
         match (principal.key(), &self.sharing) {
             (Some(record), Sharing::Tenant | Sharing::Caller) => {
-                record.seats().cell(&self.table, identity, now)
+                seats::cell(record, &self.table, identity, now)
             }
             _ => self.table.cell(identity, now).map(Held::Own),
         }
     }
 
+    #[inline]
     fn identity<'c>(&self, caller: &'c Caller<'_>, by_itself: bool) -> Option<Identity<'c>> {
         let principal = caller.principal();
         match &self.sharing {
@@ -262,10 +264,12 @@ impl Limit {
         }
     }
 
+    #[inline]
     fn own_quota<'a>(&self, principal: &'a Principal) -> Option<&'a Quota> {
         if self.prefers_key { principal.key().and_then(KeyRecord::quota) } else { None }
     }
 
+    #[inline]
     fn plan_quota(&self, principal: &Principal) -> &Quota {
         if self.plans.is_empty() {
             return &self.quota;
@@ -274,6 +278,7 @@ impl Limit {
         plan.and_then(|plan| self.plans.get(plan)).unwrap_or(&self.quota)
     }
 
+    #[inline]
     fn cost_of(&self, caller: &Caller<'_>) -> u64 {
         match &self.cost {
             Cost::Fixed(cost) => *cost,
@@ -290,6 +295,7 @@ pub(super) struct Claim<'a> {
     pub(super) cost: u64,
 }
 
+#[inline]
 fn of_tenant(principal: &Principal) -> Identity<'_> {
     match principal.tenant_id() {
         Some(tenant) => Identity::Tenant(tenant.as_str()),
@@ -297,6 +303,7 @@ fn of_tenant(principal: &Principal) -> Identity<'_> {
     }
 }
 
+#[inline]
 fn of_caller(principal: &Principal) -> Identity<'_> {
     match (principal.key_id(), principal.token()) {
         (None, Some(token)) => Identity::Subject {

@@ -10,7 +10,7 @@ use super::definition::{IPV6_PREFIX, default_table, ipv6_prefix, table};
 use super::identity::Identity;
 use super::quota::Quota;
 use super::table::Table;
-use crate::{ConfigError, Timestamp};
+use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 
 /// How many failed authentications an address may have.
 ///
@@ -26,9 +26,12 @@ use crate::{ConfigError, Timestamp};
 /// # let _ = budget;
 /// # Ok::<(), keygate::ConfigError>(())
 /// ```
+///
+/// A service that checks passwords itself counts their failures with [`check`](Self::check) and
+/// [`fail`](Self::fail).
 #[derive(Clone, Debug)]
 pub struct FailureBudget {
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     quota: Quota,
     ipv6_prefix: u8,
     before_verification: bool,
@@ -71,6 +74,45 @@ impl FailureBudget {
         Ok(self)
     }
 
+    /// Refuses an address that has used up its budget. Counts nothing.
+    ///
+    /// Ask before a password is looked at: later, the answer would still tell a right guess.
+    ///
+    /// ```
+    /// use keygate::{Clock, FailureBudget, Quota, Rejection, RejectionKind, SystemClock};
+    ///
+    /// let budget = FailureBudget::new(Quota::per_hour(1)?);
+    /// let sign_in = |password: &str| -> Result<bool, Rejection> {
+    ///     let (address, now) = (None, SystemClock::new().now());
+    ///     budget.check(address, now)?;
+    ///     let right = password == "right";
+    ///     if !right {
+    ///         budget.fail(address, now)?;
+    ///     }
+    ///     Ok(right)
+    /// };
+    /// assert!(matches!(sign_in("wrong"), Ok(false)));
+    /// assert_eq!(sign_in("right").unwrap_err().kind(), RejectionKind::TooManyFailures);
+    /// # Ok::<(), keygate::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyFailures`](crate::RejectionKind::TooManyFailures) with the time to wait, or
+    /// [`Unavailable`](crate::RejectionKind::Unavailable).
+    pub fn check(&self, address: Option<IpAddr>, now: Timestamp) -> Result<(), Rejection> {
+        refused(self.exhausted(address, now))
+    }
+
+    /// Counts a failure.
+    ///
+    /// # Errors
+    ///
+    /// When the failure is beyond the budget; as [`check`](Self::check).
+    pub fn fail(&self, address: Option<IpAddr>, now: Timestamp) -> Result<(), Rejection> {
+        refused(self.record(address, now))
+    }
+
     pub(crate) fn is_before_verification(&self) -> bool {
         self.before_verification
     }
@@ -81,7 +123,7 @@ impl FailureBudget {
     /// # Errors
     ///
     /// When the count can't be used.
-    pub(crate) fn record(
+    pub(super) fn record(
         &self,
         address: Option<IpAddr>,
         now: Timestamp,
@@ -102,7 +144,7 @@ impl FailureBudget {
     /// # Errors
     ///
     /// When the count can't be used.
-    pub(crate) fn exhausted(
+    pub(super) fn exhausted(
         &self,
         address: Option<IpAddr>,
         now: Timestamp,
@@ -117,6 +159,16 @@ impl FailureBudget {
 
     fn identity(&self, address: Option<IpAddr>) -> Identity<'static> {
         Identity::network(address, self.ipv6_prefix)
+    }
+}
+
+fn refused(wait: Result<Option<Duration>, LimitError>) -> Result<(), Rejection> {
+    match wait {
+        Ok(None) => Ok(()),
+        Ok(Some(wait)) => {
+            Err(Rejection::new(RejectionKind::TooManyFailures).with_retry_after(wait))
+        }
+        Err(error) => Err(Rejection::new(RejectionKind::Unavailable).with_source(error)),
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use http::header::{FORWARDED, HeaderName};
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::forwarded;
 
@@ -93,7 +93,7 @@ impl ClientAddress {
         networks: impl IntoIterator<Item = IpNet>,
         header: ForwardingHeader,
     ) -> Self {
-        self.believed = Believed::Networks(networks.into_iter().collect(), header);
+        self.believed = Believed::Networks(networks.into_iter().map(canonical).collect(), header);
         self
     }
 
@@ -120,6 +120,16 @@ impl ClientAddress {
             }
         })
     }
+}
+
+/// A network of IPv4 addresses mapped into IPv6 as what it is: addresses are compared as IPv4.
+pub(crate) fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let IpNet::V6(wide) = network else { return network };
+    let length = wide.prefix_len().checked_sub(MAPPED);
+    let mapped = wide.addr().to_ipv4_mapped().zip(length);
+    let narrow = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    narrow.map_or(network, IpNet::V4)
 }
 
 /// From the peer to the left, as long as who speaks is trusted. An entry that can't be read ends the

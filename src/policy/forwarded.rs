@@ -26,22 +26,25 @@ fn bare(text: &str) -> &str {
 
 /// The `for` of one element of `Forwarded`: `for="[2001:db8::1]:4711";proto=https`.
 ///
-/// A comma within a quoted string ends the element here: such an element has no address that could
-/// be read, so that the walk stops.
+/// A comma or semicolon within a quoted string cuts it here, and half a quoted string makes the whole
+/// element unreadable, so that the walk stops: a proxy may quote what a client wrote, such as
+/// `host="x,for=192.0.2.1;y="`, and no part of that is an address.
 pub(super) fn element(text: &str) -> Option<IpAddr> {
     let mut found = None;
     for pair in text.split(';') {
         let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
+        let value = unquoted(value)?;
         if name.eq_ignore_ascii_case("for") && found.replace(value).is_some() {
             return None;
         }
     }
-    address(unquoted(found?)?)
+    address(found?)
 }
 
 fn unquoted(value: &str) -> Option<&str> {
-    match value.strip_prefix('"') {
-        Some(rest) => rest.strip_suffix('"').filter(|inner| !inner.contains(['"', '\\'])),
-        None => Some(value),
-    }
+    let inner = match value.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => value,
+    };
+    (!inner.contains(['"', '\\'])).then_some(inner)
 }

@@ -7,6 +7,7 @@ mod requirement;
 pub mod routes;
 mod scope;
 
+pub(crate) use address::canonical;
 pub use address::{ClientAddress, ForwardingHeader, PeerAddr};
 pub use origin::SameOrigin;
 pub use requirement::Policy;

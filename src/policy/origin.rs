@@ -4,14 +4,16 @@ use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use crate::{ConfigError, RejectionKind};
+use crate::credential::Sender;
+use crate::{ConfigError, Rejection, RejectionKind};
 
-/// What proves that a page of this origin sent a request whose credential is a cookie.
+/// What proves that a page of this origin sent a request whose credential a browser adds by itself.
 ///
 /// Browsers send a cookie with every request, whoever caused it. Requests with an unsafe method (and
 /// upgrades, which reach WebSockets) therefore need `Sec-Fetch-Site: same-origin`, or, from older
 /// browsers, an `Origin` that names the request's own host. Requests with GET, HEAD and OPTIONS pass:
-/// they must have no side effects.
+/// they must have no side effects. `Authorization: Basic`, which programs send too, is refused only
+/// where one of the two names another site.
 ///
 /// ```
 /// use keygate::policy::SameOrigin;
@@ -38,8 +40,8 @@ impl SameOrigin {
     ///
     /// When `origin` is not a scheme and a host, and possibly a port.
     pub fn trusting(mut self, origin: &str) -> Result<Self, ConfigError> {
-        let host = origin.split_once("://").map(|(_, host)| host);
-        if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+        let (scheme, host) = origin.split_once("://").unwrap_or_default();
+        if scheme.is_empty() || host.is_empty() || host.contains(['/', '?', '#', '@', '*', ' ']) {
             return Err(ConfigError::invalid("origin", origin, "not of the form scheme://host"));
         }
         self.trusted.push(origin.to_ascii_lowercase());
@@ -55,20 +57,35 @@ impl SameOrigin {
         self
     }
 
-    pub(crate) fn check(&self, request: &Parts) -> Result<(), RejectionKind> {
-        if is_safe(request) || self.proves(request) {
+    /// Judges a request. The gate does so where the credential is a cookie; a handler that sets such
+    /// a cookie asks by itself, or a foreign page could sign its visitors in as somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`CrossSite`](RejectionKind::CrossSite).
+    pub fn check(&self, request: &Parts) -> Result<(), Rejection> {
+        self.judge(request, Sender::Browser).map_err(Rejection::new)
+    }
+
+    pub(crate) fn judge(&self, request: &Parts, sender: Sender) -> Result<(), RejectionKind> {
+        let without_proof = match sender {
+            Sender::Program => return Ok(()),
+            Sender::BrowserOrProgram => true,
+            Sender::Browser => self.without_proof,
+        };
+        if is_safe(request) || self.proves(request, without_proof) {
             Ok(())
         } else {
             Err(RejectionKind::CrossSite)
         }
     }
 
-    fn proves(&self, request: &Parts) -> bool {
+    fn proves(&self, request: &Parts, without_proof: bool) -> bool {
         const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
         let site = only(&request.headers, SEC_FETCH_SITE);
         let origin = only(&request.headers, ORIGIN);
         match (site, origin) {
-            (Given::None, Given::None) => self.without_proof,
+            (Given::None, Given::None) => without_proof,
             (Given::Twice, _) | (_, Given::Twice) => false,
             (_, Given::Once(origin)) if self.trusts(origin) => true,
             (Given::Once(site), _) => site == "same-origin" || site == "none",
@@ -103,15 +120,18 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Given<'_> {
 
 /// The scheme is left out: behind a proxy that ends TLS it is not known here.
 fn names_host(origin: &HeaderValue, request: &Parts) -> bool {
-    let Given::Once(host) = only(&request.headers, HOST) else {
+    let host = match only(&request.headers, HOST) {
+        Given::Once(host) => Some(host.as_bytes()),
         // HTTP/2 has the host in the request's target.
-        let target = request.uri.authority().map(|authority| authority.as_str().as_bytes());
-        return target.is_some_and(|host| host_of(origin).eq_ignore_ascii_case(host));
+        Given::None => request.uri.authority().map(|authority| authority.as_str().as_bytes()),
+        Given::Twice => None,
     };
-    host_of(origin).eq_ignore_ascii_case(host.as_bytes())
+    let named = host_of(origin);
+    named.zip(host).is_some_and(|(named, host)| named.eq_ignore_ascii_case(host))
 }
 
-fn host_of(origin: &HeaderValue) -> &[u8] {
+fn host_of(origin: &HeaderValue) -> Option<&[u8]> {
     let text = origin.as_bytes();
-    text.strip_prefix(b"https://").or(text.strip_prefix(b"http://")).unwrap_or_default()
+    let host = text.strip_prefix(b"https://").or(text.strip_prefix(b"http://"))?;
+    (!host.is_empty()).then_some(host)
 }

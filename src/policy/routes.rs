@@ -30,7 +30,9 @@ use crate::{ConfigError, Policy, RejectionKind};
 /// the other way.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    paths: matchit::Router<Vec<Rule>>,
+    paths: matchit::Router<usize>,
+    /// Each pattern with its rules; the router has their index.
+    patterns: Vec<(String, Vec<Rule>)>,
     unknown: Option<Asks>,
     any: bool,
 }
@@ -89,6 +91,12 @@ impl Routes {
     ///
     /// When the names are no names.
     pub fn grpc(self, service: &str, method: &str, policy: Policy) -> Result<Self, ConfigError> {
+        for name in [service, method] {
+            let known = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
+            if name.is_empty() || !name.bytes().all(known) {
+                return Err(ConfigError::invalid("gRPC name", name, "no name of protobuf"));
+            }
+        }
         self.require_all(&format!("/{service}/{method}"), policy)
     }
 
@@ -102,15 +110,17 @@ impl Routes {
 
     fn rule(mut self, path: &str, rule: Rule) -> Result<Self, ConfigError> {
         self.any = true;
-        match self.paths.at_mut(path) {
-            // The pattern itself, literally: a second rule for the same path.
-            Ok(found) if found.params.iter().all(|(name, value)| is_own(name, value)) => {
-                found.value.push(rule);
-            }
-            _ => self.paths.insert(path, vec![rule]).map_err(|error| {
-                ConfigError::unreadable("route", "no pattern, or contradicts another", error)
-            })?,
+        if let Some((_, rules)) = self.patterns.iter_mut().find(|(pattern, _)| pattern == path) {
+            rules.push(rule);
+            return Ok(self);
         }
+        if !path.starts_with('/') {
+            return Err(ConfigError::invalid("route", path, "does not begin with a slash"));
+        }
+        self.paths.insert(path, self.patterns.len()).map_err(|_| {
+            ConfigError::invalid("route", path, "no pattern, or contradicts another")
+        })?;
+        self.patterns.push((path.to_owned(), vec![rule]));
         Ok(self)
     }
 
@@ -123,14 +133,18 @@ impl Routes {
         if !is_plain(path) {
             return Err(RejectionKind::InvalidPath);
         }
-        match self.find(path, &request.method).or(self.unknown.as_ref()) {
-            None if self.knows_without_slash(path) => Err(RejectionKind::InvalidPath),
-            asks => Ok(asks),
+        if self.is_another_without_slash(path) {
+            return Err(RejectionKind::InvalidPath);
         }
+        Ok(self.find(path, &request.method).or(self.unknown.as_ref()))
+    }
+
+    fn pattern(&self, path: &str) -> Option<&(String, Vec<Rule>)> {
+        self.paths.at(path).ok().and_then(|found| self.patterns.get(*found.value))
     }
 
     fn find(&self, path: &str, method: &Method) -> Option<&Asks> {
-        let rules = self.paths.at(path).ok()?.value;
+        let (_, rules) = self.pattern(path)?;
         let fits = |rule: &&Rule| match &rule.method {
             None => true,
             Some(of) => of == method || (of == Method::GET && method == Method::HEAD),
@@ -138,16 +152,14 @@ impl Routes {
         rules.iter().find(fits).map(|rule| &rule.asks)
     }
 
-    /// A service that ignores a trailing slash would serve what the rule protects.
-    fn knows_without_slash(&self, path: &str) -> bool {
-        path.strip_suffix('/').is_some_and(|path| self.paths.at(path).is_ok())
+    /// A service that ignores a trailing slash would serve what another rule protects. A pattern that
+    /// ends with a slash means it.
+    fn is_another_without_slash(&self, path: &str) -> bool {
+        let Some(bare) = path.strip_suffix('/') else { return false };
+        let pattern = |path| self.pattern(path).map(|(pattern, _)| pattern.as_str());
+        let (with, without) = (pattern(path), pattern(bare));
+        without.is_some() && with != without && !with.is_some_and(|with| with.ends_with('/'))
     }
-}
-
-/// A pattern looked up as a path finds itself: each parameter's value is its own name in braces.
-fn is_own(name: &str, value: &str) -> bool {
-    let inner = value.strip_prefix('{').and_then(|value| value.strip_suffix('}'));
-    inner.is_some_and(|inner| inner.strip_prefix('*').unwrap_or(inner) == name)
 }
 
 fn is_plain(path: &str) -> bool {

@@ -140,8 +140,8 @@ impl Refusals {
 
     /// The answer of whoever refuses behind a gate: a problem document, to which the gate gives its
     /// own form.
-    pub(crate) fn unanswered(why: Rejection) -> Response<Bytes> {
-        let mut response = Self::default().respond(why, &Standings::default(), Wire::Http);
+    pub(crate) fn unanswered(why: Rejection, wire: Wire) -> Response<Bytes> {
+        let mut response = Self::default().respond(why, &Standings::default(), wire);
         response.extensions_mut().remove::<Answered>();
         response
     }

@@ -4,20 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{KeyStore, StoreError};
+use super::{AuditEvent, Change, Commit, KeyStore, StoreError};
 use crate::{Environment, KeyId, KeyRecord, KeyStatus, Tenant, TenantId, Timestamp};
 
-/// Issues, lists, changes and ends keys. Every call names the tenant: a key of another tenant is
-/// not there.
+/// Lists, changes and ends keys. Every call names the tenant: a key of another tenant is not there.
+///
+/// [`commit`](Self::commit) is the only way to change anything; the other writing methods are short
+/// ways to it, and leave no audit event.
 #[async_trait]
 pub trait KeyAdmin: KeyStore {
-    /// Keeps a new key.
-    ///
-    /// # Errors
-    ///
-    /// [Conflict](StoreError::is_conflict) when its id or digest exists already.
-    async fn insert(&self, record: KeyRecord) -> Result<(), StoreError>;
-
     /// One key of a tenant.
     ///
     /// # Errors
@@ -36,28 +31,67 @@ pub trait KeyAdmin: KeyStore {
     /// When the store fails.
     async fn list(&self, tenant: &TenantId, filter: &KeyFilter) -> Result<KeyPage, StoreError>;
 
-    /// Changes a key in one atomic step: `record` is what was read, changed by its `with_…` methods,
-    /// its revision untouched. The stored revision is one higher afterwards.
+    /// Makes all changes of `commit` and keeps its events in one atomic step, or does nothing. A
+    /// key's tenant is the one that the store keeps, if it keeps one of that name.
     ///
     /// # Errors
     ///
-    /// [Conflict](StoreError::is_conflict) when the key is gone, when somebody changed it since it
-    /// was read, or when `record` has another digest or tenant: read again and repeat.
-    async fn replace(&self, record: KeyRecord) -> Result<(), StoreError>;
+    /// [Conflict](StoreError::is_conflict) when a change contradicts what is stored; see [`Change`].
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError>;
+
+    /// A page of a tenant's audit events, the newest first: `limit` of them after `offset`.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, StoreError>;
+
+    /// Keeps a new key; see [`Change::Insert`].
+    ///
+    /// # Errors
+    ///
+    /// [Conflict](StoreError::is_conflict) when its id or digest exists already.
+    async fn insert(&self, record: KeyRecord) -> Result<(), StoreError> {
+        self.commit(Change::Insert(record).into()).await
+    }
+
+    /// Changes a key; see [`Change::Replace`].
+    ///
+    /// # Errors
+    ///
+    /// [Conflict](StoreError::is_conflict) when the key is gone or was changed since it was read:
+    /// read again and repeat.
+    async fn replace(&self, record: KeyRecord) -> Result<(), StoreError> {
+        self.commit(Change::Replace(record).into()).await
+    }
 
     /// Removes a key; false if there was none.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    async fn delete(&self, tenant: &TenantId, id: &KeyId) -> Result<bool, StoreError>;
+    async fn delete(&self, tenant: &TenantId, id: &KeyId) -> Result<bool, StoreError> {
+        let change = Change::Delete { tenant: tenant.clone(), id: id.clone() };
+        match self.commit(change.into()).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 
-    /// Keeps a tenant, new or changed; its keys follow in the same step.
+    /// Keeps a tenant, new or changed; see [`Change::PutTenant`].
     ///
     /// # Errors
     ///
     /// When the store fails.
-    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
+    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
+        self.commit(Change::PutTenant(tenant).into()).await
+    }
 }
 
 /// Which keys to list, and which page of them.

@@ -61,6 +61,7 @@
 //! ```
 
 mod admin;
+mod change;
 mod error;
 mod memory;
 mod usage;
@@ -70,6 +71,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use admin::{KeyAdmin, KeyFilter, KeyPage};
+pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use usage::{Month, Usage, UsageStore, Use};

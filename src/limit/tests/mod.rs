@@ -1,1 +1,122 @@
+#![allow(clippy::unwrap_used)]
 
+mod algorithm;
+mod cell;
+mod claims;
+mod failures;
+mod identity;
+mod model;
+mod seats;
+mod standing;
+mod table;
+mod threads;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use super::{Algorithm, Caller, Limit, Limits, Quota, Verdict};
+use crate::jwt::VerifiedToken;
+use crate::{KeyDigest, KeyRecord, Principal, ScopeSet, Tenant, Timestamp};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A moment that is the start of a second, a minute, an hour and a day.
+const NOON: u64 = 1_700_006_400 / 86_400 * 86_400 * SECOND;
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn noon() -> Timestamp {
+    at(NOON)
+}
+
+fn after(secs: u64) -> Timestamp {
+    at(NOON + secs * SECOND)
+}
+
+fn quota(limit: u64, millis: u64, algorithm: Algorithm) -> Quota {
+    let quota = Quota::new(limit, Duration::from_millis(millis)).unwrap();
+    match algorithm {
+        Algorithm::FixedWindow => quota,
+        Algorithm::SlidingWindow => quota.sliding(),
+        Algorithm::Gcra => quota.gcra(),
+    }
+}
+
+const ALGORITHMS: [Algorithm; 3] =
+    [Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::Gcra];
+
+fn record(id: &str, tenant: Tenant) -> KeyRecord {
+    KeyRecord::new(id, KeyDigest::of(id), tenant)
+}
+
+fn key(id: &str, tenant: &str) -> Principal {
+    Principal::of_key(Arc::new(record(id, Tenant::new(tenant))))
+}
+
+/// A caller with a JWT of an empty subject and no issuer.
+fn token(tenant: Option<&str>) -> Principal {
+    Principal::of_token(verified(), tenant.map(|tenant| Arc::new(Tenant::new(tenant))))
+}
+
+fn verified() -> VerifiedToken {
+    VerifiedToken {
+        subject: "".into(),
+        tenant: None,
+        scopes: ScopeSet::default(),
+        issuer: None,
+        expires: Timestamp::MAX,
+        issued_at: None,
+        id: None,
+        claims: "{}".into(),
+    }
+}
+
+fn head() -> Parts {
+    http::Request::new(()).into_parts().0
+}
+
+fn limits(all: impl IntoIterator<Item = Limit>) -> Limits {
+    Limits::new(all).unwrap()
+}
+
+fn take(limits: &Limits, principal: &Principal, now: Timestamp) -> Verdict {
+    take_from(limits, principal, None, now)
+}
+
+fn take_from(
+    limits: &Limits,
+    principal: &Principal,
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> Verdict {
+    let head = head();
+    limits.take(&Caller::new(principal, &head, address), now).unwrap()
+}
+
+impl Verdict {
+    fn is_admitted(&self) -> bool {
+        matches!(self, Self::Admitted(_))
+    }
+
+    fn remaining(&self) -> Vec<u64> {
+        let (Self::Admitted(standings) | Self::Denied { standings, .. }) = self;
+        standings.as_slice().iter().map(|standing| standing.remaining).collect()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Admitted(_) => None,
+            Self::Denied { retry_after, .. } => *retry_after,
+        }
+    }
+}
+
+/// How many of `tries` are admitted at one moment.
+fn admitted(limits: &Limits, principal: &Principal, now: Timestamp, tries: u64) -> u64 {
+    (0..tries).filter(|_| take(limits, principal, now).is_admitted()).count() as u64
+}

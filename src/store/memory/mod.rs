@@ -1,5 +1,7 @@
 //! Keys in this process's memory: the reference implementation, and the embedded default.
 
+mod books;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,8 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use hashbrown::DefaultHashBuilder;
 
-use super::{KeyAdmin, KeyFilter, KeyPage, KeyStore, Month, StoreError, TenantDirectory};
-use super::{Usage, UsageStore, Use};
+use self::books::{Books, Draft};
+use super::{
+    AuditEvent, Change, Commit, KeyAdmin, KeyFilter, KeyPage, KeyStore, Month, StoreError,
+};
+use super::{TenantDirectory, Usage, UsageStore, Use};
 use crate::{Clock, KeyDigest, KeyId, KeyRecord, SystemClock, Tenant, TenantId, Timestamp};
 
 /// Enough that threads seldom meet, few enough to be small when empty.
@@ -48,14 +53,6 @@ struct Shared {
     books: RwLock<Books>,
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
     uses: RwLock<Uses>,
-}
-
-#[derive(Default)]
-struct Books {
-    by_id: HashMap<KeyId, Arc<KeyRecord>>,
-    /// Each tenant's keys in the order of their issue.
-    of_tenant: HashMap<TenantId, BTreeMap<u64, KeyId>>,
-    issued: u64,
 }
 
 #[derive(Default)]
@@ -117,44 +114,18 @@ impl Shared {
         Ok(())
     }
 
-    fn knows(&self, digest: &KeyDigest) -> Result<bool, StoreError> {
-        let shard = self.shard(digest).read().map_err(poisoned)?;
-        Ok(shard.contains_key(digest.as_bytes()))
-    }
-
-    /// A record's tenant is the one kept here, if there is one: a suspended tenant gets no key that
-    /// works.
-    fn with_kept_tenant(&self, record: KeyRecord) -> Result<KeyRecord, StoreError> {
+    /// Puts a draft in force for those who read. A new digest comes before the old one goes: a key
+    /// that is kept under another digest is always found under one of them.
+    fn publish_all(&self, books: &Books, draft: &Draft) -> Result<(), StoreError> {
         let mut tenants = self.tenants.write().map_err(poisoned)?;
-        let given = record.tenant();
-        let kept = tenants.entry(given.id().clone()).or_insert_with(|| Arc::clone(given));
-        let kept = Arc::clone(kept);
-        Ok(record.with_tenant(kept))
-    }
-}
-
-impl Books {
-    fn enter(&mut self, record: Arc<KeyRecord>) {
-        let keys = self.of_tenant.entry(record.tenant().id().clone()).or_default();
-        keys.insert(self.issued, record.id().clone());
-        self.issued += 1;
-        self.by_id.insert(record.id().clone(), record);
-    }
-
-    fn strike(&mut self, record: &KeyRecord) {
-        self.by_id.remove(record.id());
-        if let Some(keys) = self.of_tenant.get_mut(record.tenant().id()) {
-            keys.retain(|_, id| id != record.id());
+        tenants.extend(draft.tenants().map(|tenant| (tenant.id().clone(), Arc::clone(tenant))));
+        drop(tenants);
+        for (before, after) in books.compare(draft) {
+            after.map_or(Ok(()), |record| self.publish(record))?;
+            let moved = before.filter(|b| after.is_none_or(|a| a.digest() != b.digest()));
+            moved.map_or(Ok(()), |record| self.withdraw(record))?;
         }
-    }
-
-    fn get(&self, tenant: &TenantId, id: &KeyId) -> Option<&Arc<KeyRecord>> {
-        self.by_id.get(id).filter(|record| record.tenant().id() == tenant)
-    }
-
-    fn keys_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Arc<KeyRecord>> {
-        let ids = self.of_tenant.get(tenant).into_iter().flat_map(BTreeMap::values);
-        ids.filter_map(|id| self.by_id.get(id))
+        Ok(())
     }
 }
 
@@ -186,16 +157,6 @@ impl TenantDirectory for MemoryStore {
 
 #[async_trait]
 impl KeyAdmin for MemoryStore {
-    async fn insert(&self, record: KeyRecord) -> Result<(), StoreError> {
-        let mut books = self.shared.books.write().map_err(poisoned)?;
-        if books.by_id.contains_key(record.id()) || self.shared.knows(record.digest())? {
-            return Err(StoreError::conflict("a key with this id or digest exists"));
-        }
-        let record = Arc::new(self.shared.with_kept_tenant(record)?);
-        books.enter(Arc::clone(&record));
-        self.shared.publish(&record)
-    }
-
     async fn get(&self, tenant: &TenantId, id: &KeyId) -> Result<Found, StoreError> {
         let books = self.shared.books.read().map_err(poisoned)?;
         Ok(books.get(tenant, id).cloned())
@@ -209,44 +170,25 @@ impl KeyAdmin for MemoryStore {
         Ok(KeyPage::new(keys, asked().count()))
     }
 
-    async fn replace(&self, record: KeyRecord) -> Result<(), StoreError> {
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         let mut books = self.shared.books.write().map_err(poisoned)?;
-        let kept = books.get(record.tenant().id(), record.id());
-        let same = |kept: &&Arc<KeyRecord>| {
-            kept.revision() == record.revision() && kept.digest() == record.digest()
-        };
-        if !kept.is_some_and(|kept| same(&kept)) {
-            return Err(StoreError::conflict("the key was changed or removed meanwhile"));
+        let mut draft = Draft::default();
+        for change in commit.changes {
+            draft.make(&books, change)?;
         }
-        let next = record.revision() + 1;
-        let record = Arc::new(self.shared.with_kept_tenant(record)?.with_revision(next));
-        books.by_id.insert(record.id().clone(), Arc::clone(&record));
-        self.shared.publish(&record)
-    }
-
-    async fn delete(&self, tenant: &TenantId, id: &KeyId) -> Result<bool, StoreError> {
-        let mut books = self.shared.books.write().map_err(poisoned)?;
-        let Some(record) = books.get(tenant, id).cloned() else {
-            return Ok(false);
-        };
-        books.strike(&record);
-        self.shared.withdraw(&record)?;
-        Ok(true)
-    }
-
-    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
-        let tenant = Arc::new(tenant);
-        let mut books = self.shared.books.write().map_err(poisoned)?;
-        let mut tenants = self.shared.tenants.write().map_err(poisoned)?;
-        tenants.insert(tenant.id().clone(), Arc::clone(&tenant));
-        drop(tenants);
-        let keys: Vec<_> = books.keys_of(tenant.id()).cloned().collect();
-        for key in keys {
-            let key = Arc::new(KeyRecord::clone(&key).with_tenant(Arc::clone(&tenant)));
-            books.by_id.insert(key.id().clone(), Arc::clone(&key));
-            self.shared.publish(&key)?;
-        }
+        self.shared.publish_all(&books, &draft)?;
+        books.close(draft, commit.events);
         Ok(())
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let books = self.shared.books.read().map_err(poisoned)?;
+        Ok(books.events_of(tenant).skip(offset).take(limit).cloned().collect())
     }
 }
 

@@ -1,0 +1,115 @@
+//! Whole gates against a model of them: several limits, callers, costs and plans at once.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::limit::algorithm::{Answer, State, decide};
+use crate::limit::identity::Identity;
+use crate::limit::table::Table;
+
+/// One limit as a map that is never too small and has no seats.
+#[derive(Default)]
+struct Plain(HashMap<String, State>);
+
+impl Plain {
+    fn ask(&self, who: &str, quota: &Quota, now: u64, cost: u64) -> (State, Answer, u64) {
+        let state = self.0.get(who).copied().unwrap_or_default();
+        let (state, decision) = decide(quota, state, now, cost);
+        (state, decision.answer, decision.remaining)
+    }
+}
+
+/// All or none, by asking first and keeping then.
+fn expect(
+    plain: &mut [Plain; 2],
+    who: [&str; 2],
+    quotas: &[Quota; 2],
+    now: u64,
+    cost: u64,
+) -> (bool, Vec<u64>) {
+    let asks = |cost, plain: &[Plain; 2]| {
+        [0, 1].map(|index| plain[index].ask(who[index], &quotas[index], now, cost))
+    };
+    let admitted = asks(cost, plain).iter().all(|(_, answer, _)| *answer == Answer::Admitted);
+    let taken = asks(if admitted { cost } else { 0 }, plain);
+    for (index, (state, ..)) in taken.iter().enumerate() {
+        plain[index].0.insert(who[index].to_owned(), *state);
+    }
+    (admitted, taken.iter().map(|(.., remaining)| *remaining).collect())
+}
+
+fn any_quota() -> impl Strategy<Value = Quota> {
+    (1..30_u64, 100..5_000_u64, prop::sample::select(ALGORITHMS.to_vec()))
+        .prop_map(|(limit, millis, algorithm)| quota(limit, millis, algorithm))
+}
+
+proptest! {
+    #[test]
+    fn a_gate_counts_as_the_model_does(
+        quotas in [any_quota(), any_quota()],
+        calls in prop::collection::vec((0..SECOND, 0..4_usize, 0..12_u64), 1..80),
+    ) {
+        let weigh = |caller: &Caller<'_>| caller.parts().headers.len() as u64;
+        let limits = limits([
+            Limit::per_tenant(quotas[0]).cost_by(weigh),
+            Limit::per_key(quotas[1]).cost_by(weigh),
+        ]);
+        let names = [["acme", "k0"], ["acme", "k1"], ["globex", "k2"], ["globex", "k3"]];
+        let callers = names.map(|[tenant, id]| key(id, tenant));
+        let (mut plain, mut now) = ([Plain::default(), Plain::default()], NOON);
+        for (step, who, cost) in calls {
+            now += step;
+            let mut head = head();
+            for _ in 0..cost {
+                head.headers.append("x-cost", http::HeaderValue::from_static("1"));
+            }
+            let verdict = limits.take(&Caller::new(&callers[who], &head, None), at(now)).unwrap();
+            let (admitted, remaining) = expect(&mut plain, names[who], &quotas, now, cost);
+            prop_assert_eq!(verdict.is_admitted(), admitted);
+            prop_assert_eq!(verdict.remaining(), remaining);
+        }
+    }
+
+    #[test]
+    fn a_refused_request_is_let_in_after_the_wait_it_was_told(
+        quotas in [any_quota(), any_quota()],
+        calls in prop::collection::vec(0..SECOND / 10, 1..80),
+    ) {
+        let limits = limits([Limit::per_tenant(quotas[0]), Limit::per_key(quotas[1])]);
+        let (caller, mut now) = (key("k", "acme"), NOON);
+        for step in calls {
+            now += step;
+            if let Some(wait) = take(&limits, &caller, at(now)).retry_after() {
+                let due = at(now).saturating_add(wait);
+                let early = due.saturating_sub(Duration::from_nanos(1));
+                prop_assert!(!take(&limits, &caller, early).is_admitted());
+                prop_assert!(take(&limits, &caller, due).is_admitted());
+                now = due.as_nanos();
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_never_outgrows_its_capacity_nor_counts_too_much(
+        capacity in 1..200_usize,
+        calls in prop::collection::vec((0..400_u64, 0..SECOND), 1..600),
+    ) {
+        let quota = quota(50, 3_600_000, Algorithm::FixedWindow);
+        let (table, mut counts, mut now) = (Table::new(capacity), HashMap::new(), NOON);
+        for (who, step) in calls {
+            now += step / 1_000;
+            let cell = table.cell(&Identity::Key(&who.to_string()), at(now)).unwrap();
+            let decision = cell.lock().unwrap().take(&quota, at(now), 1);
+            let count = counts.entry(who).or_insert(0_u64);
+            *count = (*count + 1).min(quota.limit());
+            prop_assert!(quota.limit() - decision.remaining <= *count);
+            prop_assert!(table.len() <= capacity);
+            if counts.len() <= capacity.min(64) {
+                let exact = quota.limit() - decision.remaining;
+                prop_assert_eq!(exact, counts[&who], "nobody was dropped yet");
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Real threads: exact sums, and nobody waits for ever.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use super::*;
+
+/// Runs `work` in four threads and adds up what they return.
+fn in_threads(work: impl Fn(u64) -> u64 + Sync) -> u64 {
+    let total = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for index in 0..4 {
+            let (work, total) = (&work, &total);
+            scope.spawn(move || total.fetch_add(work(index), Ordering::SeqCst));
+        }
+    });
+    total.into_inner()
+}
+
+fn day(limit: u64) -> Quota {
+    Quota::per_day(limit).unwrap()
+}
+
+#[test]
+fn one_limit_admits_exactly_its_quota() {
+    for algorithm in ALGORITHMS {
+        let limits = limits([Limit::per_tenant(quota(1_000, 86_400_000, algorithm))]);
+        let total = in_threads(|index| {
+            admitted(&limits, &key(&format!("k{index}"), "acme"), noon(), 1_000)
+        });
+        assert_eq!(total, 1_000, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn several_limits_admit_exactly_the_smallest() {
+    let wide = Limit::per_tenant(day(5_000));
+    let limits = limits([wide.clone(), Limit::by(day(700), |_| Some("all".into()))]);
+    let caller = key("k", "acme");
+    assert_eq!(in_threads(|_| admitted(&limits, &caller, noon(), 500)), 700);
+    let left = take(&self::limits([wide.cost(0)]), &caller, noon()).remaining();
+    assert_eq!(left, [4_300], "what the small one refused was not taken from the large one");
+}
+
+#[test]
+fn gates_that_list_limits_in_another_order_do_not_wait_for_each_other() {
+    let (one, two) = (Limit::per_tenant(day(30_000)), Limit::per_key(day(25_000)));
+    let forth = limits([one.clone(), two.clone()]);
+    let back = limits([two, one]);
+    let caller = key("k", "acme");
+    let total = in_threads(|index| {
+        let gate = if index % 2 == 0 { &forth } else { &back };
+        admitted(gate, &caller, noon(), 10_000)
+    });
+    assert_eq!(total, 25_000);
+}
+
+#[test]
+fn a_boundary_crossed_by_threads_opens_no_window_twice() {
+    let limits = limits([Limit::per_tenant(Quota::new(100, Duration::from_millis(1)).unwrap())]);
+    let caller = key("k", "acme");
+    // Threads read the clock in turn and then count in any order: 50 windows in all.
+    let clock = AtomicU64::new(0);
+    let total = in_threads(|_| {
+        (0..5_000)
+            .filter(|_| {
+                let now = at(NOON + clock.fetch_add(2_500, Ordering::SeqCst));
+                take(&limits, &caller, now).is_admitted()
+            })
+            .count() as u64
+    });
+    assert!(total <= 50 * 100, "{total}");
+    assert!(total > 4_000, "{total}");
+}
+
+#[test]
+fn a_crowd_beyond_the_capacity_neither_hangs_nor_grows() {
+    let tight = Limit::per_key(day(10)).capacity(3).unwrap();
+    let limits = limits([tight.clone(), Limit::per_tenant(day(1_000_000))]);
+    let total = in_threads(|index| {
+        let crowd: Vec<_> = (0..8).map(|n| key(&format!("k{index}-{n}"), "acme")).collect();
+        (0..300)
+            .map(|_| crowd.iter().filter(|c| take(&limits, c, noon()).is_admitted()).count() as u64)
+            .sum()
+    });
+    assert!(total > 0);
+    assert!(tight.table().len() <= 3);
+}
