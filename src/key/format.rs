@@ -332,25 +332,25 @@ impl Formats {
     }
 
     /// Reads `text` by the format with the longest prefix that fits.
-    pub(crate) fn read(&self, text: &str) -> Reading {
+    pub(crate) fn read(&self, text: &[u8]) -> Reading {
         let Some((prefix, format)) = self.find(text) else {
             return Reading::Foreign;
         };
-        let body = &text.as_bytes()[prefix.text.len()..];
-        if format.is_well_formed(body, text.as_bytes()) {
+        if format.is_well_formed(&text[prefix.text.len()..], text) {
             Reading::Key(prefix.environment)
         } else {
             Reading::Malformed
         }
     }
 
-    fn find(&self, text: &str) -> Option<&(Prefix, KeyFormat)> {
-        self.0.iter().find(|(prefix, _)| text.starts_with(&prefix.text))
+    fn find(&self, text: &[u8]) -> Option<&(Prefix, KeyFormat)> {
+        self.0.iter().find(|(prefix, _)| text.starts_with(prefix.text.as_bytes()))
     }
 
     /// The prefix with which `text` begins and 4 more characters, if it is one of ours.
-    pub(crate) fn display<'t>(&self, text: &'t str) -> Option<&'t str> {
+    pub(crate) fn display<'t>(&self, text: &'t [u8]) -> Option<&'t str> {
         let (prefix, _) = self.find(text)?;
-        text.get(..prefix.text.len() + SHOWN)
+        let shown = text.get(..prefix.text.len() + SHOWN)?;
+        std::str::from_utf8(shown).ok().filter(|shown| shown.bytes().all(|b| b.is_ascii_graphic()))
     }
 }

@@ -13,6 +13,7 @@ use http::header::{
 use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response};
 
+use super::body::number;
 use super::{Challenge, Problem, RateLimitHeaders, Render, grpc, is_grpc};
 use crate::limit::Standings;
 use crate::{Rejection, RejectionKind};
@@ -129,7 +130,7 @@ impl Refusals {
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.challenge.apply(&why, &mut parts.headers);
         if let Some(secs) = why.retry_after_secs() {
-            parts.headers.insert(RETRY_AFTER, secs.into());
+            parts.headers.insert(RETRY_AFTER, number(secs));
         }
         self.rate_limit_headers.write(standings, why.retry_after(), &mut parts.headers);
         parts.extensions.insert(why);
@@ -155,10 +156,11 @@ impl Refusals {
             grpc::write(parts, why.kind(), &self.render.message(why));
             return Bytes::new();
         }
-        let (content_type, body) = self.render.render(why).into_parts();
+        let (headers, body) = self.render.render(why).into_parts();
         parts.status = why.status();
-        parts.headers.insert(CONTENT_TYPE, content_type);
-        parts.headers.insert(CONTENT_LENGTH, body.len().into());
+        for (name, value) in headers {
+            parts.headers.insert(name, value);
+        }
         if wire == Wire::Head { Bytes::new() } else { body }
     }
 }
