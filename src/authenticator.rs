@@ -17,7 +17,7 @@ use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::store::{KeyStore, StoreError, TenantDirectory};
 use crate::trace::Who;
-use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp};
+use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, TenantId, Timestamp};
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
 /// usable without one.
@@ -221,7 +221,7 @@ impl Authenticator {
             }
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
-                let judged = self.prove_tenant(tenant.as_deref());
+                let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
                 (Principal::of_token(*token, tenant), judged)
             }
         };
@@ -249,9 +249,15 @@ impl Authenticator {
         verify::verify_address(record, || self.address.of(request))
     }
 
-    /// With a directory, a token's tenant has to be in it.
-    fn prove_tenant(&self, tenant: Option<&Tenant>) -> Result<(), RejectionKind> {
+    /// With a directory, a token's tenant has to be in it, under exactly its name: a database that
+    /// folds case would make one tenant of two.
+    fn prove_tenant(
+        &self,
+        named: Option<&TenantId>,
+        tenant: Option<&Tenant>,
+    ) -> Result<(), RejectionKind> {
         match tenant {
+            Some(tenant) if named != Some(tenant.id()) => Err(TokenInvalid),
             Some(tenant) => self.check_suspension(tenant),
             None if self.directory.is_some() => Err(TokenInvalid),
             None => Ok(()),

@@ -22,8 +22,9 @@ use crate::{ConfigError, Policy, RejectionKind};
 /// What routes ask of their callers; see the [module](self).
 ///
 /// Patterns are those of axum: `/contacts/{id}`, `/files/{*rest}`. A rule for GET holds for HEAD too.
-/// The first rule of a path whose method fits is taken. What no rule names needs
-/// authentication and nothing else, or is [denied](Self::deny_unknown).
+/// The most specific pattern of a path is taken, and of its rules the first whose method fits; what a
+/// broader pattern says does not hold then. `/files/{*rest}` is not `/files`. What no rule names needs
+/// authentication and nothing else, or is [denied](Self::deny_unknown), which is the safer choice.
 ///
 /// A path that two readers could read in two ways (`//`, `/../`, an encoded `/` or letter, `\`, `;`)
 /// is refused with 400 as soon as there is one rule, because the service behind the gate may read it
