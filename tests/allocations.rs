@@ -2,6 +2,8 @@
 //!
 //! A request's own making and the service's own answer are counted apart and taken off.
 
+#![allow(clippy::unwrap_used)]
+
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::pin;
