@@ -301,8 +301,8 @@ impl Authenticator {
             }
             _ => why,
         };
-        let shown = || self.shown(request).filter(|_| who.is_none());
-        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection);
+        let who = self.who(request, who.as_ref()).showing(|| self.shown(request));
+        who.was_refused(&rejection);
         Outcome { verdict: Err(rejection), standings: Standings::default() }
     }
 
@@ -310,7 +310,7 @@ impl Authenticator {
         Who::is(principal, || self.address.of(request))
     }
 
-    /// What may be logged of a key that no record was found for.
+    /// What may be logged of the key presented.
     fn shown(&self, request: &Parts) -> Option<String> {
         let found = self.sources.find(&request.headers).ok()??;
         found.display(&self.formats).map(str::to_owned)

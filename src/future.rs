@@ -66,8 +66,8 @@ where
 {
     fn after(passage: Passage, request: Request<Req>, inner: &mut S) -> Self {
         match passage {
-            Ok(exit) => Self::Calling { future: inner.call(request), exit },
-            Err(refusal) => Self::Refused { refusal: Some(refusal) },
+            Passage::In(exit) => Self::Calling { future: inner.call(request), exit },
+            Passage::Out(refusal) => Self::Refused { refusal: Some(refusal) },
         }
     }
 }

@@ -28,7 +28,10 @@ pub(crate) struct OpenPreflight;
 pub(crate) type Refusal = Response<Bytes>;
 
 /// Where a request's road leads: in, or out again.
-pub(crate) type Passage = Result<Exit, Refusal>;
+pub(crate) enum Passage {
+    In(Exit),
+    Out(Refusal),
+}
 
 /// What has to be remembered of a request for its answer.
 pub(crate) struct Exit {
@@ -55,7 +58,7 @@ impl Gate {
         let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Err(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
@@ -65,7 +68,7 @@ impl Gate {
         } else if self.authenticator.is_open_preflight(head) {
             head.extensions.insert(OpenPreflight);
         }
-        Ok(Exit { standings: outcome.standings, wire, needs_privacy, who })
+        Passage::In(Exit { standings: outcome.standings, wire, needs_privacy, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.

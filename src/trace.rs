@@ -11,7 +11,7 @@ use crate::{Principal, Rejection, RejectionKind};
 /// Who was refused, as far as it is known.
 pub(crate) struct Who {
     principal: Option<Principal>,
-    /// The display prefix of a key that no record was found for.
+    /// The display prefix of the key presented.
     shown: Option<String>,
     address: Option<IpAddr>,
 }
