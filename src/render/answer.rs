@@ -108,8 +108,9 @@ impl Refusals {
     /// The rejection is in its extensions, with the wait that the client was told.
     pub fn respond(&self, why: Rejection, standings: &Standings, wire: Wire) -> Response<Bytes> {
         let (mut parts, ()) = Response::new(()).into_parts();
-        parts.headers.reserve(9);
-        let body = self.rewrite(&mut parts, why, standings, wire);
+        let about_limits = if standings.as_slice().is_empty() { 0 } else { 4 };
+        parts.headers.reserve(5 + about_limits);
+        let body = self.fill(&mut parts, why, standings, wire);
         Response::from_parts(parts, body)
     }
 
@@ -124,8 +125,12 @@ impl Refusals {
         standings: &Standings,
         wire: Wire,
     ) -> Bytes {
-        let why = with_wait(why, standings);
         OF_THE_OLD_BODY.iter().for_each(|name| drop(parts.headers.remove(name)));
+        self.fill(parts, why, standings, wire)
+    }
+
+    fn fill(&self, parts: &mut Parts, why: Rejection, standings: &Standings, wire: Wire) -> Bytes {
+        let why = with_wait(why, standings);
         let body = self.write(parts, &why, wire);
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.challenge.apply(&why, &mut parts.headers);
