@@ -280,7 +280,9 @@ impl Authenticator {
         if self.limits.is_empty() {
             return (Ok(()), Standings::default());
         }
-        let caller = Caller::new(principal, request, self.address.of(request));
+        let address = || self.address.of(request);
+        let address = self.limits.look_at_address().then(address).flatten();
+        let caller = Caller::new(principal, request, address);
         match self.limits.take(&caller, now) {
             Ok(Verdict::Admitted(standings)) => (Ok(()), standings),
             Ok(Verdict::Denied { standings, retry_after }) => {

@@ -61,6 +61,11 @@ impl Limits {
         self.0.is_empty()
     }
 
+    /// True when the client's address may matter to one of them.
+    pub(crate) fn look_at_address(&self) -> bool {
+        self.0.iter().any(Limit::looks_at_address)
+    }
+
     /// Counts the request against all limits, or against none.
     ///
     /// # Errors
