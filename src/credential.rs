@@ -165,9 +165,9 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// A credential's text, not looked into yet, and where it stood.
+/// What stands for a credential, not looked into yet, and where it stood.
 pub(crate) struct Found<'r, 's> {
-    text: Cow<'r, [u8]>,
+    raw: &'r [u8],
     source: &'s Source,
 }
 
@@ -177,8 +177,15 @@ impl<'r> Found<'r, '_> {
     }
 
     /// What may be logged of it.
-    pub(crate) fn display(&self, formats: &Formats) -> Option<&str> {
-        formats.display(&self.text)
+    pub(crate) fn display(&self, formats: &Formats) -> Option<String> {
+        formats.display(&self.text().ok()?).map(str::to_owned)
+    }
+
+    fn text(&self) -> Result<Cow<'r, [u8]>, RejectionKind> {
+        match self.source.place {
+            Place::Basic => user_name(self.raw).map(Cow::Owned),
+            Place::Bearer | Place::Header(_) | Place::Cookie(_) => Ok(Cow::Borrowed(self.raw)),
+        }
     }
 
     /// Tells a key from a JWT: by the configured formats first, by the shape of a JWT second, and
@@ -188,14 +195,15 @@ impl<'r> Found<'r, '_> {
         formats: &Formats,
         admits: impl Fn(Environment) -> bool,
     ) -> Result<Credential<'r>, RejectionKind> {
-        match (formats.read(&self.text), self.source.kinds) {
-            (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&self.text) => {
-                visible(self.text).map(Credential::Jwt).ok_or(self.source.malformed())
+        let text = self.text()?;
+        match (formats.read(&text), self.source.kinds) {
+            (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&text) => {
+                visible(text).map(Credential::Jwt).ok_or(self.source.malformed())
             }
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
                 if environment.is_none_or(&admits) =>
             {
-                let digest = KeyDigest::of_bytes(&self.text);
+                let digest = KeyDigest::of_bytes(&text);
                 Ok(Credential::ApiKey(Presented { digest, environment }))
             }
             _ => Err(self.source.malformed()),
@@ -248,24 +256,25 @@ impl Sources {
         &self,
         headers: &'r HeaderMap,
     ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
-        let read = self.0.iter().map(|source| (source, source.read(headers).transpose()));
-        let mut places = read.filter_map(|(source, text)| Some((text?, source)));
-        match (places.next(), places.next()) {
-            (_, Some(_)) => Err(AmbiguousCredential),
-            (Some((text, source)), None) => Ok(Some(Found { text: text?, source })),
-            (None, None) => Ok(None),
+        let mut found = None;
+        for source in &self.0 {
+            let Some(raw) = source.read(headers).transpose() else { continue };
+            if found.replace((raw, source)).is_some() {
+                return Err(AmbiguousCredential);
+            }
         }
+        found.map(|(raw, source)| Ok(Found { raw: raw?, source })).transpose()
     }
 }
 
 impl Source {
-    fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<Cow<'r, [u8]>>, RejectionKind> {
-        Ok(match &self.place {
-            Place::Bearer => self.authorization(headers, "bearer")?.map(Cow::Borrowed),
-            Place::Basic => self.authorization(headers, "basic")?.map(user_name).transpose()?,
-            Place::Header(name) => self.text(only(headers, name)?)?.map(Cow::Borrowed),
-            Place::Cookie(name) => self.text(cookie(headers, name)?)?.map(Cow::Borrowed),
-        })
+    fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r [u8]>, RejectionKind> {
+        match &self.place {
+            Place::Bearer => self.authorization(headers, "bearer"),
+            Place::Basic => self.authorization(headers, "basic"),
+            Place::Header(name) => self.text(only(headers, name)?),
+            Place::Cookie(name) => self.text(cookie(headers, name)?),
+        }
     }
 
     /// Of a bearable length.
@@ -301,11 +310,11 @@ fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]
     }
 }
 
-fn user_name(encoded: &[u8]) -> Result<Cow<'_, [u8]>, RejectionKind> {
+fn user_name(encoded: &[u8]) -> Result<Vec<u8>, RejectionKind> {
     let mut text = STANDARD.decode(encoded).map_err(|_| KeyInvalid)?;
     let colon = text.iter().position(|byte| *byte == b':').ok_or(KeyInvalid)?;
     text.truncate(colon);
-    Ok(Cow::Owned(text))
+    Ok(text)
 }
 
 /// The text, if it is visible ASCII without white space. A key's format asks for that by itself.

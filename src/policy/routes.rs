@@ -15,9 +15,8 @@
 //! ```
 
 use http::Method;
-use http::request::Parts;
 
-use crate::{ConfigError, Policy, RejectionKind};
+use crate::{ConfigError, Head, Policy, RejectionKind};
 
 /// What routes ask of their callers; see the [module](self).
 ///
@@ -126,7 +125,7 @@ impl Routes {
     }
 
     /// What the request's route asks; `None` where no rule names it.
-    pub(crate) fn asks(&self, request: &Parts) -> Result<Option<&Asks>, RejectionKind> {
+    pub(crate) fn asks(&self, request: Head<'_>) -> Result<Option<&Asks>, RejectionKind> {
         if !self.any {
             return Ok(None);
         }
@@ -137,7 +136,7 @@ impl Routes {
         if self.is_another_without_slash(path) {
             return Err(RejectionKind::InvalidPath);
         }
-        Ok(self.find(path, &request.method).or(self.unknown.as_ref()))
+        Ok(self.find(path, request.method).or(self.unknown.as_ref()))
     }
 
     fn pattern(&self, path: &str) -> Option<&(String, Vec<Rule>)> {
