@@ -291,23 +291,24 @@ impl Source {
         scheme: &str,
     ) -> Result<Option<&'r [u8]>, RejectionKind> {
         let Some(value) = only(headers, &AUTHORIZATION)? else { return Ok(None) };
-        let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
-        let (name, rest) = value.split_at(end);
-        if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
+        let Some((name, mut rest)) = value.split_at_checked(scheme.len()) else { return Ok(None) };
+        if !name.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first().is_some_and(|b| *b != b' ')
+        {
             return Ok(None);
         }
-        let spaces = rest.iter().take_while(|b| **b == b' ').count();
-        self.text(Some(&rest[spaces..]))
+        while let [b' ', more @ ..] = rest {
+            rest = more;
+        }
+        self.text(Some(rest))
     }
 }
 
 /// The header's only line; two are never chosen from (RFC 9110 section 5.3).
 fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, RejectionKind> {
-    let mut lines = headers.get_all(name).iter();
-    match (lines.next(), lines.next()) {
-        (_, Some(_)) => Err(AmbiguousCredential),
-        (line, None) => Ok(line.map(HeaderValue::as_bytes)),
-    }
+    let first = headers.get(name).map(HeaderValue::as_bytes);
+    // Where every line has a name of its own, nothing is left to look for.
+    let is_only = headers.len() == headers.keys_len() || headers.get_all(name).iter().count() < 2;
+    if is_only { Ok(first) } else { Err(AmbiguousCredential) }
 }
 
 fn user_name(encoded: &[u8]) -> Result<Vec<u8>, RejectionKind> {

@@ -9,7 +9,7 @@ use crate::body::GateBody;
 use crate::limit::Standings;
 use crate::render::{Refusals, Wire};
 use crate::trace::Who;
-use crate::{Head, Rejection, Timestamp};
+use crate::{Head, Principal, Rejection, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -68,9 +68,12 @@ impl Gate {
         let who = self.authenticator.who(head, principal.as_ref());
         let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
         self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
-        if let Some(principal) = principal {
-            request.extensions_mut().insert(principal);
-        } else if is_open_preflight {
+        match principal {
+            Some(principal) => drop(request.extensions_mut().insert(principal)),
+            // That of an outer gate is not one that this gate has proved.
+            None => drop(request.extensions_mut().remove::<Principal>()),
+        }
+        if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
         Passage::In(Exit { standings: outcome.standings, wire, needs_privacy, who })

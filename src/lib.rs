@@ -63,7 +63,7 @@
 
 mod authenticator;
 #[cfg(feature = "axum")]
-pub mod axum;
+mod axum;
 mod body;
 mod clock;
 mod credential;
@@ -84,7 +84,7 @@ mod service;
 pub mod store;
 mod tenant;
 #[cfg(feature = "tonic")]
-pub mod tonic;
+mod tonic;
 #[cfg_attr(not(feature = "tracing"), path = "trace_off.rs")]
 mod trace;
 
