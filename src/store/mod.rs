@@ -62,8 +62,16 @@
 
 mod admin;
 mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod usage;
 
 use std::sync::Arc;
@@ -74,6 +82,10 @@ pub use admin::{KeyAdmin, KeyFilter, KeyPage};
 pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use usage::{Month, Usage, UsageStore, Use};
 
 use crate::{KeyDigest, KeyRecord, Tenant, TenantId};
