@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use keygate::ManualClock;
 use keygate::store::{
     KeyAdmin, PostgresStore, SqliteStore, StoreError, TenantDirectory, UsageStore,
 };
@@ -104,6 +105,17 @@ impl Place {
             Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
             Self::Postgres(url) => Arc::new(PostgresStore::connect(url).await?),
         })
+    }
+
+    pub async fn open_with_clock(&self, clock: ManualClock) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(path) => {
+                Arc::new(SqliteStore::open(path).await.unwrap().with_clock(clock))
+            }
+            Self::Postgres(url) => {
+                Arc::new(PostgresStore::connect(url).await.unwrap().with_clock(clock))
+            }
+        }
     }
 
     pub async fn open(&self) -> Arc<dyn Store> {
