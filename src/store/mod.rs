@@ -12,7 +12,17 @@
 //! | [`KeyAdmin`] | issuing and managing keys | a read-only backend need not have it |
 //! | [`UsageStore`] | use by month and endpoint | |
 //!
-//! [`MemoryStore`] is all four.
+//! | store | feature | keeps keys | for |
+//! | --- | --- | --- | --- |
+//! | [`MemoryStore`] | | until the process ends | tests, keys that come from elsewhere |
+//! | `SqliteStore` | `sqlite` | in a file | one machine, no server |
+//! | `PostgresStore` | `postgres` | on a server | many machines |
+//!
+//! Each is all four. Those on a database make their tables themselves, when they are opened: they are
+//! named `keygate_…`, and many nodes may start at once.
+//!
+//! A store of your own can be held to the same contract: the feature `conformance` brings
+//! `store::conformance`, fifty tests in one line.
 //!
 //! # A store of your own
 //!

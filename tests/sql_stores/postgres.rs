@@ -16,7 +16,9 @@ use crate::alike::every_call_is_unavailable;
 use crate::stores::{Place, Services, where_there_is_a_server, with_options};
 use crate::{trial, wait};
 
-const SHARED: &[(&str, fn(&str))] = &[
+type SharedTest = fn(&str);
+
+const SHARED: &[(&str, SharedTest)] = &[
     ("a_pool_may_be_the_users_own", a_pool_may_be_the_users_own),
     ("nothing_is_written_when_the_tables_are_there", nothing_is_written_when_up_to_date),
     ("a_lookup_is_one_search_by_the_primary_key", a_lookup_is_one_search),
@@ -25,7 +27,9 @@ const SHARED: &[(&str, fn(&str))] = &[
     ("a_pool_that_is_exhausted_is_an_outage", a_pool_that_is_exhausted_is_an_outage),
 ];
 
-const PRIVATE: &[(&str, fn(&mut Postgres))] = &[
+type PrivateTest = fn(&mut Postgres);
+
+const PRIVATE: &[(&str, PrivateTest)] = &[
     ("a_stopped_server_is_an_outage_and_comes_back", a_stopped_server_comes_back),
     ("a_killed_server_loses_nothing_and_comes_back", a_killed_server_comes_back),
     ("a_frozen_server_is_an_outage_within_the_timeout", a_frozen_server_is_an_outage),

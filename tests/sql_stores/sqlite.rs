@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use keygate::store::{KeyAdmin, KeyFilter, KeyStore, SqliteStore};
@@ -80,18 +80,25 @@ fn a_write_that_was_given_up_is_not_made_later(file: &Path) {
     });
 }
 
-/// Whoever lends connections lends none for as long as the test lasts.
+/// Whoever lends connections keeps its callers waiting until the test lets go.
 fn a_connection_that_never_comes_is_an_outage(file: &Path) {
-    let connections = Arc::new(RwLock::new(file.to_owned()));
-    let lender = Arc::clone(&connections);
+    let file = file.to_owned();
+    let (let_go, wait_here) = std::sync::mpsc::channel::<()>();
+    let (is_closed, wait_here) = (Arc::new(AtomicBool::new(false)), Mutex::new(wait_here));
+    let closed = Arc::clone(&is_closed);
+    let lend = move || {
+        if closed.load(Ordering::SeqCst) {
+            let _ = wait_here.lock().unwrap().recv();
+        }
+        Connection::open(&file).map(Box::new)
+    };
     wait(async {
-        let lend = move || Connection::open(&*lender.read().unwrap()).map(Box::new);
         let store = SqliteStore::with_connections(lend).await.unwrap();
         let limit = Duration::from_millis(50);
         let store = store.with_read_timeout(limit).with_write_timeout(limit);
-        let none_to_lend = connections.write().unwrap();
+        is_closed.store(true, Ordering::SeqCst);
         every_call_is_unavailable(&store, Duration::from_secs(2)).await;
-        drop(none_to_lend);
+        drop(let_go);
         let store = store.with_write_timeout(Duration::from_secs(20));
         store.insert(key("k1")).await.unwrap();
     });

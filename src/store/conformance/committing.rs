@@ -1,4 +1,4 @@
-//! Clauses of [`KeyAdmin::commit`](crate::store::KeyAdmin::commit): all or nothing.
+//! Clauses of [`KeyAdmin::commit`]: all or nothing.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ pub async fn concurrent_commits_of_many_changes_all_end(store: impl KeyAdmin) {
         must(store.insert(key(&n.to_string())).await);
     }
     let change_all = |store: Arc<_>, task: usize| async move {
-        while !must_or_again(change_all(&*store, task % 2 == 0).await) {}
+        while !must_or_again(change_all(&*store, task.is_multiple_of(2)).await) {}
     };
     at_once(&store, 4, change_all).await;
     for n in 0..KEYS {

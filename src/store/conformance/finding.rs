@@ -1,5 +1,5 @@
-//! Clauses of [`KeyStore::find`](crate::store::KeyStore::find) and
-//! [`KeyAdmin::get`](crate::store::KeyAdmin::get): what was written is read.
+//! Clauses of [`KeyStore::find`](crate::store::KeyStore::find) and [`KeyAdmin::get`]: what was
+//! written is read.
 
 use super::sample::{acme, facts, find, full, get, key, key_of, must};
 use crate::store::KeyAdmin;

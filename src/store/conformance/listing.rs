@@ -1,4 +1,4 @@
-//! Clauses of [`KeyAdmin::list`](crate::store::KeyAdmin::list).
+//! Clauses of [`KeyAdmin::list`].
 
 use super::sample::{NOW, acme, full, get, key, key_of, list, must, read, suspended};
 use crate::store::{KeyAdmin, KeyFilter};

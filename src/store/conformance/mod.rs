@@ -1,23 +1,16 @@
 //! A suite of tests for stores of your own: one named test for each clause of the traits' contracts.
 //!
-//! Give the macro an expression for a fresh, empty store, which may `.await`; it becomes about forty
-//! tests, each with a store of its own:
+//! Give the macro an expression for a fresh, empty store, which may `.await`; it becomes fifty tests,
+//! each with a store of its own:
 //!
 //! ```
 //! use keygate::store::MemoryStore;
 //!
-//! # #[cfg(any())] // Tests are not run from within an example: see `by_hand` below for one that is.
-//! # mod tests {
-//! # use super::*;
-//! keygate::conformance!(MemoryStore::new());
-//! # }
+//! async fn fresh_store() -> MemoryStore {
+//!     MemoryStore::new() // A temporary folder or a schema of its own, for yours.
+//! }
 //!
-//! # fn by_hand() {
-//! # let clauses = keygate::store::conformance::all(async || MemoryStore::new());
-//! # assert!(clauses.len() > 35);
-//! # clauses.into_iter().for_each(|clause| clause.run());
-//! # }
-//! # by_hand();
+//! keygate::conformance!(fresh_store().await);
 //! ```
 //!
 //! A store that implements only some of the traits names what it has. With `outage` comes an
@@ -25,13 +18,11 @@
 //!
 //! ```
 //! # use keygate::store::MemoryStore;
-//! # use keygate::store::conformance::doc::Broken;
-//! mod conformance {
-//!     # use super::*;
-//!     keygate::conformance! {
-//!         keys: MemoryStore::new(),
-//!         outage: Broken,
-//!     }
+//! # async fn fresh_store() -> MemoryStore { MemoryStore::new() }
+//! # async fn store_of_a_stopped_server() -> MemoryStore { MemoryStore::new() }
+//! keygate::conformance! {
+//!     keys: fresh_store().await,
+//!     outage: store_of_a_stopped_server().await,
 //! }
 //! ```
 //!
@@ -45,7 +36,16 @@
 //! Each test is a plain `#[test]` that brings a multi-threaded tokio runtime with it: your crate
 //! needs no test macro, and pools that need tokio have it; futures of other runtimes run on it too.
 //! A clause that takes longer than a minute fails. Where tests are data (libtest-mimic), [`all`],
-//! [`keys_of`], [`tenants_of`], [`usage_of`] and [`outage_of`] give the same as a list.
+//! [`keys_of`], [`tenants_of`], [`usage_of`] and [`outage_of`] give the same as a list:
+//!
+//! ```
+//! use keygate::store::{MemoryStore, conformance};
+//!
+//! for clause in conformance::all(async || MemoryStore::new()) {
+//!     println!("{}", clause.name());
+//!     clause.run();
+//! }
+//! ```
 //!
 //! The feature `conformance` is for `[dev-dependencies]`.
 
@@ -62,10 +62,3 @@ pub mod usage;
 pub mod writing;
 
 pub use run::{Clause, all, check, keys_of, outage_of, tenants_of, usage_of};
-
-#[doc(hidden)]
-pub mod doc {
-    //! What the examples above need.
-
-    pub use super::run::Broken;
-}

@@ -1,16 +1,9 @@
 //! Running clauses.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use super::super::{
-    AuditEvent, Commit, KeyAdmin, KeyFilter, KeyPage, KeyStore, StoreError, TenantDirectory,
-    UsageStore,
-};
-use crate::{KeyDigest, KeyId, KeyRecord, TenantId};
+use crate::store::{KeyAdmin, TenantDirectory, UsageStore};
 
 /// Far longer than any clause takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -102,44 +95,4 @@ pub fn all<S: KeyAdmin + TenantDirectory + UsageStore, F: Future<Output = S>>(
     clauses.extend(tenants_of(fresh.clone()));
     clauses.extend(usage_of(fresh));
     clauses
-}
-
-/// A store whose backend is away for good.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "it is for examples only")]
-pub struct Broken;
-
-fn away<T>() -> Result<T, StoreError> {
-    Err(StoreError::unavailable("the backend is away"))
-}
-
-#[async_trait]
-impl KeyStore for Broken {
-    async fn find(&self, _: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        away()
-    }
-}
-
-#[async_trait]
-impl KeyAdmin for Broken {
-    async fn get(&self, _: &TenantId, _: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        away()
-    }
-
-    async fn list(&self, _: &TenantId, _: &KeyFilter) -> Result<KeyPage, StoreError> {
-        away()
-    }
-
-    async fn commit(&self, _: Commit) -> Result<(), StoreError> {
-        away()
-    }
-
-    async fn events(
-        &self,
-        _: &TenantId,
-        _: usize,
-        _: usize,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        away()
-    }
 }

@@ -1,4 +1,4 @@
-//! Clauses of [`KeyAdmin::events`](crate::store::KeyAdmin::events).
+//! Clauses of [`KeyAdmin::events`].
 
 use super::sample::{NOW, acme, event, must};
 use crate::store::{Action, AuditEvent, Commit, KeyAdmin};

@@ -1,4 +1,4 @@
-//! Clauses of [`TenantDirectory`](crate::store::TenantDirectory), and of tenants and their keys.
+//! Clauses of [`TenantDirectory`], and of tenants and their keys.
 
 use std::sync::Arc;
 

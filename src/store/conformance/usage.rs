@@ -1,4 +1,4 @@
-//! Clauses of [`UsageStore`](crate::store::UsageStore).
+//! Clauses of [`UsageStore`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,14 @@ pub(super) fn store(error: Error) -> StoreError {
     }
 }
 
+/// What whoever lends connections fails with: a pool that has none, if it is nothing of SQLite's.
+pub(super) fn lender(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    match Box::<dyn std::error::Error + Send + Sync>::from(error).downcast::<Error>() {
+        Ok(error) => store(*error),
+        Err(error) => StoreError::unavailable(error),
+    }
+}
+
 /// The file is locked by somebody, or the disk below it fails or is full: later it may work.
 pub(super) fn is_outage(code: ErrorCode) -> bool {
     use ErrorCode::{

@@ -48,7 +48,7 @@ impl Job {
 }
 
 impl Waiting {
-    pub(super) fn is_over(mut self) {
+    pub(super) fn end(mut self) {
         self.0 = None;
     }
 }

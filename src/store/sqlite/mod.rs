@@ -91,7 +91,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// When the tables can't be brought up to date.
+    /// When the tables can't be brought up to date. What `lend` fails with is an outage, unless it is
+    /// a [`rusqlite::Error`] that is none.
     pub async fn with_connections<C, E>(
         lend: impl Fn() -> Result<C, E> + Send + Sync + 'static,
     ) -> Result<Self, StoreError>
@@ -101,7 +102,7 @@ impl SqliteStore {
     {
         let lend = move || match lend() {
             Ok(connection) => Ok(Box::new(connection) as connection::Lent),
-            Err(error) => Err(StoreError::unavailable(error)),
+            Err(error) => Err(error::lender(error)),
         };
         Self::on(Arc::new(lend)).await
     }
@@ -152,7 +153,7 @@ impl Sqlite {
             work(&mut connection, &job)
         });
         let done = done.await.map_err(StoreError::unavailable);
-        waiting.is_over();
+        waiting.end();
         done?
     }
 }
