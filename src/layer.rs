@@ -121,11 +121,12 @@ impl AuthLayer {
         Ok(self)
     }
 
-    /// The formats of keys, instead of the default.
+    /// The formats of keys, instead of the default. Several may share a prefix, such as the one in
+    /// which keys are issued now and the one in which they once were.
     ///
     /// # Errors
     ///
-    /// When two formats share a prefix.
+    /// When one prefix means both environments.
     pub fn key_formats(
         mut self,
         formats: impl IntoIterator<Item = KeyFormat>,

@@ -73,6 +73,7 @@ mod credential;
 mod error;
 mod future;
 mod gate;
+mod head;
 pub mod jwt;
 pub mod key;
 mod layer;
@@ -96,6 +97,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::Source;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
+pub use head::Head;
 pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
     RotationPolicy,

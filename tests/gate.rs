@@ -285,6 +285,30 @@ fn optional_lets_only_requests_without_a_credential_pass_unknown() {
 }
 
 #[test]
+fn optional_lets_nobody_past_a_policy_that_asks_for_more() {
+    for policy in [
+        Policy::deny(),
+        Policy::all_of(["a"]).unwrap(),
+        Policy::authenticated().keys_only(),
+        Policy::authenticated().tokens_only(),
+    ] {
+        let gate = gate(holding([])).optional().require(policy).into_authenticator();
+        assert_eq!(refusal(&gate, &get(&[])), MissingCredential);
+    }
+}
+
+#[test]
+fn preflights_can_be_refused_like_other_requests_without_a_credential() {
+    let cors = [("origin", &b"https://a"[..]), ("access-control-request-method", b"PUT")];
+    let preflight = || head(Method::OPTIONS, "/x", &cors);
+    let (open, closed) = (gate(holding([])), gate(holding([])).refuse_preflights());
+    let passed = send(&open, preflight());
+    assert!(passed.status == 200 && passed.seen.unwrap().extensions.get::<Principal>().is_none());
+    let refused = send(&closed, preflight());
+    assert!(refused.seen.is_none() && refused.why == Some(MissingCredential));
+}
+
+#[test]
 fn a_gate_for_tokens_knows_no_keys() {
     let gate = AuthLayer::tokens_only(verifier()).clock(clock()).into_authenticator();
     assert_eq!(subject(&gate, &bearer(&token(""))), "ann");

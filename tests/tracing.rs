@@ -114,7 +114,6 @@ fn tokened(
     Case { kind, layer, parts: bearer(&jwt), secrets: vec![jwt], names }
 }
 
-const KEY: &[&str] = &["subject=\"key_1\"", "tenant=\"acme\"", "key=\"sk_live_"];
 const CALLER: &[&str] = &["subject=\"key_1\"", "tenant=\"acme\""];
 const SHOWN: &[&str] = &["key=\"sk_live_"];
 const NOBODY: &[&str] = &[];
@@ -130,16 +129,16 @@ fn cases() -> Vec<Case> {
     let mut cases = vec![
         keyed(
             AddressDenied,
-            KEY,
+            CALLER,
             |key| key.with_networks(["198.51.100.0/24".parse().unwrap()]),
             |l| l,
         ),
-        keyed(KeyExpired, KEY, |key| key.with_expires(NOW), |layer| layer),
-        keyed(KeyInactive, KEY, |key| key.with_status(KeyStatus::Inactive), |layer| layer),
-        keyed(KeyInvalid, KEY, |key| key.with_status(KeyStatus::Revoked), |layer| layer),
+        keyed(KeyExpired, CALLER, |key| key.with_expires(NOW), |layer| layer),
+        keyed(KeyInactive, CALLER, |key| key.with_status(KeyStatus::Inactive), |layer| layer),
+        keyed(KeyInvalid, CALLER, |key| key.with_status(KeyStatus::Revoked), |layer| layer),
         keyed(
             TenantSuspended,
-            KEY,
+            CALLER,
             |key| key.with_tenant(Tenant::new("acme").with_status(TenantStatus::Suspended)),
             |l| l,
         ),
@@ -159,7 +158,7 @@ fn cases() -> Vec<Case> {
         keyed(InvalidPath, SHOWN, |key| key, |l| l.routes(Routes::new().deny_unknown())),
         keyed(
             TooManyFailures,
-            KEY,
+            CALLER,
             |key| key.with_expires(NOW),
             |layer| layer.failures(FailureBudget::new(Quota::per_hour(1).unwrap())),
         ),

@@ -18,7 +18,11 @@ pub struct KeyDigest([u8; 32]);
 impl KeyDigest {
     /// The digest of `key`.
     pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
+        Self::of_bytes(key.as_bytes())
+    }
+
+    pub(crate) fn of_bytes(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
     }
 
     /// A digest that a store has kept.
