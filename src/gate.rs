@@ -5,10 +5,10 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::authenticator::{Answer, Authenticator, Identity, Outcome};
 use crate::body::GateBody;
 use crate::limit::Standings;
-use crate::render::{Refusals, Wire};
+use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Rejection, Timestamp};
 
@@ -36,6 +36,7 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
+    deprecation: Option<Deprecation>,
     who: Who,
 }
 
@@ -55,7 +56,11 @@ impl Gate {
         let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Err(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => {
+                let mut refusal = self.refusals.respond(why, &outcome.standings, wire);
+                deprecate(outcome.deprecation, refusal.headers_mut());
+                return Err(refusal);
+            }
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
@@ -65,7 +70,8 @@ impl Gate {
         } else if self.authenticator.is_open_preflight(head) {
             head.extensions.insert(OpenPreflight);
         }
-        Ok(Exit { standings: outcome.standings, wire, needs_privacy, who })
+        let Outcome { standings, deprecation, .. } = outcome;
+        Ok(Exit { standings, wire, needs_privacy, deprecation, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -89,14 +95,23 @@ impl Gate {
         exit.who.was_refused(&why);
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
+        deprecate(exit.deprecation, &mut parts.headers);
         Response::from_parts(parts, GateBody::refusal(body))
     }
 
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
         self.refusals.announce(&exit.standings, headers);
+        deprecate(exit.deprecation, headers);
         // RFC 9111 section 3.5 protects answers to `Authorization` only.
         if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
+    }
+}
+
+/// Nothing for most: their keys have no successor.
+fn deprecate(deprecation: Option<Deprecation>, headers: &mut HeaderMap) {
+    if let Some(deprecation) = deprecation {
+        deprecation.apply(headers);
     }
 }

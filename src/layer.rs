@@ -15,7 +15,7 @@ use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
 use crate::service::Auth;
 use crate::store::{KeyStore, MemoryStore, TenantDirectory};
-use crate::{Clock, ConfigError, Policy, SystemClock};
+use crate::{Clock, ConfigError, Peppers, Policy, SystemClock};
 
 /// A gate as a tower layer.
 ///
@@ -70,6 +70,7 @@ impl AuthLayer {
             sources: Sources::default(),
             formats: Formats::default(),
             environments: EnvironmentPolicy::default(),
+            peppers: None,
             store: Arc::new(store),
             verifier: None,
             directory: None,
@@ -132,6 +133,13 @@ impl AuthLayer {
     ) -> Result<Self, ConfigError> {
         self.authenticator().formats = Formats::new(formats.into_iter().collect())?;
         Ok(self)
+    }
+
+    /// How the digests of the store are made, instead of with SHA-256 alone. Keys are to be issued
+    /// with the [same](crate::Keys::peppers).
+    pub fn peppers(mut self, peppers: Peppers) -> Self {
+        self.authenticator().peppers = Some(Arc::new(peppers));
+        self
     }
 
     /// Which environments' keys pass: an [`Environment`](crate::Environment) for one of them, or an

@@ -73,13 +73,16 @@ mod gate;
 pub mod jwt;
 pub mod key;
 mod layer;
+pub mod lifecycle;
 pub mod limit;
+mod peppered;
 pub mod policy;
 mod principal;
 mod rejection;
 pub mod render;
 mod require;
 mod service;
+mod signal;
 pub mod store;
 mod tenant;
 #[cfg(feature = "tonic")]
@@ -95,9 +98,10 @@ pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
-    RotationPolicy,
+    Pepper, Peppers, RotationPolicy,
 };
 pub use layer::AuthLayer;
+pub use lifecycle::{Issued, Keys, KeysError, NewKey};
 pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};

@@ -263,7 +263,7 @@ fn has_checksum(whole: &[u8]) -> bool {
     whole.split_last_chunk().is_some_and(|(text, last)| checksum(text) == *last)
 }
 
-fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
+pub(super) fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
     let full = text.len() + count;
     let mut bytes = Zeroizing::new([0; 64]);
     while text.len() < full {
