@@ -19,8 +19,8 @@ use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
 use crate::trace::Who;
 use crate::{
-    Clock, Environment, KeyDigest, KeyRecord, Peppers, Policy, Principal, Rejection, Tenant,
-    Timestamp,
+    Clock, Environment, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling,
+    Rejection, Tenant, Timestamp,
 };
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
@@ -56,6 +56,7 @@ pub struct Authenticator {
     pub(crate) address: ClientAddress,
     pub(crate) limits: Limits,
     pub(crate) failures: Option<FailureBudget>,
+    pub(crate) sampling: RefusalSampling,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -153,7 +154,7 @@ impl Authenticator {
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            self.who(request, Some(&principal)).was_refused(rejection);
+            self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
         let deprecation = principal.key().and_then(Deprecation::of);
         Outcome { verdict: judged.map(|()| Some(principal)), standings, deprecation }
@@ -322,7 +323,7 @@ impl Authenticator {
             _ => why,
         };
         let shown = || self.shown(request).filter(|_| who.is_none());
-        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection);
+        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection, &self.sampling, now);
         Outcome::unknown(Err(rejection))
     }
 

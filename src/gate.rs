@@ -92,7 +92,7 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
-        exit.who.was_refused(&why);
+        exit.who.was_refused(&why, &self.authenticator.sampling, self.now());
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
         deprecate(exit.deprecation, &mut parts.headers);

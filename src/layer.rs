@@ -15,7 +15,7 @@ use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
 use crate::service::Auth;
 use crate::store::{KeyStore, MemoryStore, TenantDirectory};
-use crate::{Clock, ConfigError, Peppers, Policy, SystemClock};
+use crate::{Clock, ConfigError, Peppers, Policy, RefusalSampling, SystemClock};
 
 /// A gate as a tower layer.
 ///
@@ -83,6 +83,7 @@ impl AuthLayer {
             address: ClientAddress::default(),
             limits: Limits::default(),
             failures: None,
+            sampling: RefusalSampling::new(),
             clock: Arc::new(SystemClock::new()),
         };
         let refusals = Refusals::default();
@@ -269,6 +270,13 @@ impl AuthLayer {
             self.gate().stripped.push(name);
         }
         Ok(self)
+    }
+
+    /// Which refusals are logged where the feature `tracing` is on, instead of 10 a minute for each
+    /// tenant and address.
+    pub fn sample_refusals(mut self, sampling: RefusalSampling) -> Self {
+        self.authenticator().sampling = sampling;
+        self
     }
 
     /// The clock by which expiry and limits are judged.

@@ -43,6 +43,7 @@
 //! The gate is [`AuthLayer`]; it lists what can be configured and what is the default. Behind it, a
 //! route asks for more through [`Require`], a handler through [`Principal::require`], a service
 //! without a router through [`policy::Routes`]. Your own database is a [`store::KeyStore`].
+//! [`Keys`] issues, rotates and ends keys; [`usage`] tells what they are used for.
 //!
 //! # Features
 //!
@@ -52,7 +53,7 @@
 //! | `rust_crypto` | | JWT signatures in pure Rust, for builds without a C compiler; RSA about ten times slower |
 //! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
-//! | `tracing` | | one event for each refusal |
+//! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
 //!
 //! Features only add. With both of the first two, AWS-LC verifies; with neither, every JWT key is
 //! refused when it is configured, and API keys work.
@@ -81,6 +82,7 @@ mod principal;
 mod rejection;
 pub mod render;
 mod require;
+mod sampling;
 mod service;
 mod signal;
 pub mod store;
@@ -89,6 +91,7 @@ mod tenant;
 pub mod tonic;
 #[cfg_attr(not(feature = "tracing"), path = "trace_off.rs")]
 mod trace;
+pub mod usage;
 
 pub use authenticator::{Authenticator, Outcome};
 pub use body::GateBody;
@@ -108,6 +111,7 @@ pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};
 pub use render::{Envelope, Problem, Render, Rendered};
 pub use require::{Require, Required, RequiredFuture};
+pub use sampling::RefusalSampling;
 pub use service::Auth;
 pub use tenant::{Tenant, TenantId, TenantStatus};
 
