@@ -79,7 +79,10 @@ impl<'k, S: KeyAdmin> KeysBy<'k, S> {
         id: &KeyId,
         change: impl Fn(KeyRecord) -> KeyRecord,
     ) -> Result<Arc<KeyRecord>, KeysError> {
-        let edit = |old: &KeyRecord| Ok(Some(edited(old, change(old.clone()))));
+        let edit = |old: &KeyRecord| {
+            check_living(old)?;
+            Ok(Some(edited(old, change(old.clone()))))
+        };
         self.alter(tenant, id, Action::Updated, edit).await
     }
 
@@ -173,26 +176,22 @@ impl<'k, S: KeyAdmin> KeysBy<'k, S> {
     }
 
     async fn succeed(&self, tenant: &TenantId, id: &KeyId, end: End) -> Result<Issued, KeysError> {
-        retry(
-            async || {
-                let old = self.keys.get(tenant, id).await?;
-                let now = self.keys.now();
-                check_rotatable(&old, now)?;
-                let next = self.make(NewKey::after(&old, now), now)?;
-                let new = next.record.id();
-                let changes = vec![
-                    Change::Insert(KeyRecord::clone(&next.record)),
-                    Change::Replace(ended(&old, new, end, now)),
-                ];
-                let events = vec![
-                    self.event(now, Action::Issued, tenant, new),
-                    self.event(now, Action::Rotated, tenant, id),
-                ];
-                Ok((next, Commit::new(changes, events)))
-            },
-            self.keys.store(),
-        )
-        .await
+        let draft = |old: &Arc<KeyRecord>| {
+            let now = self.keys.now();
+            check_rotatable(old, now)?;
+            let next = self.make(NewKey::after(old, now), now)?;
+            let new = next.record.id();
+            let changes = vec![
+                Change::Insert(KeyRecord::clone(&next.record)),
+                Change::Replace(ended(old, new, end, now)),
+            ];
+            let events = vec![
+                self.event(now, Action::Issued, tenant, new),
+                self.event(now, Action::Rotated, tenant, id),
+            ];
+            Ok((next, Commit::new(changes, events)))
+        };
+        self.retry(tenant, id, draft).await
     }
 
     async fn put(
@@ -202,12 +201,14 @@ impl<'k, S: KeyAdmin> KeysBy<'k, S> {
         status: KeyStatus,
         action: Action,
     ) -> Result<Arc<KeyRecord>, KeysError> {
-        let put =
-            |old: &KeyRecord| Ok((old.status() != status).then(|| old.clone().with_status(status)));
-        self.alter(tenant, id, action, |old| check_living(old).and_then(|()| put(old))).await
+        let put = |old: &KeyRecord| {
+            check_living(old)?;
+            Ok((old.status() != status).then(|| old.clone().with_status(status)))
+        };
+        self.alter(tenant, id, action, put).await
     }
 
-    /// Reads, changes and writes, until nobody was faster.
+    /// Writes what `change` makes of the key, or nothing if it makes nothing of it.
     async fn alter(
         &self,
         tenant: &TenantId,
@@ -215,18 +216,36 @@ impl<'k, S: KeyAdmin> KeysBy<'k, S> {
         action: Action,
         change: impl Fn(&KeyRecord) -> Result<Option<KeyRecord>, KeysError>,
     ) -> Result<Arc<KeyRecord>, KeysError> {
-        retry(
-            async || {
-                let old = self.keys.get(tenant, id).await?;
-                let Some(new) = change(&old)? else { return Ok((old, Commit::default())) };
-                let event = self.event(self.keys.now(), action, tenant, id);
-                let commit = Commit::new(vec![Change::Replace(new.clone())], vec![event]);
-                let next = new.revision().wrapping_add(1);
-                Ok((Arc::new(new.with_revision(next)), commit))
-            },
-            self.keys.store(),
-        )
-        .await
+        let draft = |old: &Arc<KeyRecord>| {
+            let Some(new) = change(old)? else { return Ok((Arc::clone(old), Commit::default())) };
+            let event = self.event(self.keys.now(), action, tenant, id);
+            let commit = Commit::new(vec![Change::Replace(new.clone())], vec![event]);
+            let next = new.revision().wrapping_add(1);
+            Ok((Arc::new(new.with_revision(next)), commit))
+        };
+        self.retry(tenant, id, draft).await
+    }
+
+    /// Reads, drafts and writes, until nobody was faster.
+    async fn retry<T>(
+        &self,
+        tenant: &TenantId,
+        id: &KeyId,
+        draft: impl Fn(&Arc<KeyRecord>) -> Result<(T, Commit), KeysError>,
+    ) -> Result<T, KeysError> {
+        let mut faster = StoreError::conflict("nothing was tried");
+        for _ in 0..ATTEMPTS {
+            let (outcome, commit) = draft(&self.keys.get(tenant, id).await?)?;
+            if commit.changes.is_empty() {
+                return Ok(outcome);
+            }
+            match self.keys.store().commit(commit).await {
+                Ok(()) => return Ok(outcome),
+                Err(error) if error.is_conflict() => faster = error,
+                Err(error) => return Err(KeysError::Store(error)),
+            }
+        }
+        Err(KeysError::Contended(faster))
     }
 
     fn make(&self, key: NewKey, now: Timestamp) -> Result<Issued, KeysError> {
@@ -254,26 +273,6 @@ impl<'k, S: KeyAdmin> KeysBy<'k, S> {
     fn event(&self, at: Timestamp, action: Action, tenant: &TenantId, id: &KeyId) -> AuditEvent {
         AuditEvent::new(at, Arc::clone(&self.actor), action, tenant.clone(), Some(id.clone()))
     }
-}
-
-/// Tries what `draft` tells, anew each time somebody else was faster.
-async fn retry<T>(
-    draft: impl AsyncFn() -> Result<(T, Commit), KeysError>,
-    store: &impl KeyAdmin,
-) -> Result<T, KeysError> {
-    let mut faster = StoreError::conflict("nothing was tried");
-    for _ in 0..ATTEMPTS {
-        let (outcome, commit) = draft().await?;
-        if commit.changes.is_empty() {
-            return Ok(outcome);
-        }
-        match store.commit(commit).await {
-            Ok(()) => return Ok(outcome),
-            Err(error) if error.is_conflict() => faster = error,
-            Err(error) => return Err(KeysError::Store(error)),
-        }
-    }
-    Err(KeysError::Contended(faster))
 }
 
 fn edited(old: &KeyRecord, new: KeyRecord) -> KeyRecord {
