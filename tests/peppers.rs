@@ -6,9 +6,10 @@ mod common;
 mod life;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 
 use async_trait::async_trait;
@@ -297,12 +298,9 @@ impl KeyStore for Partly {
 fn a_store_that_knows_some_digests_at_once_is_asked_for_the_rest_only() {
     let key = live_key();
     let [(_, new), (_, old), ..] = ways(&key);
-    for (known, absent, asked) in [
-        (None, vec![], 2),
-        (None, vec![new], 1),
-        (Some(old), vec![new], 0),
-        (Some(new), vec![], 0),
-    ] {
+    for (known, absent, asked) in
+        [(None, vec![], 2), (None, vec![new], 1), (Some(old), vec![new], 0), (Some(new), vec![], 0)]
+    {
         let database = holding([kept("key_1", known.unwrap_or(old))]);
         let known = known.map_or_else(MemoryStore::new, |digest| holding([kept("key_1", digest)]));
         let count = Arc::new(AtomicUsize::new(0));
@@ -419,7 +417,8 @@ fn an_upgrade_changes_nothing_that_was_changed_meanwhile() {
     let (key, other) = (live_key(), live_key());
     let world = world([kept("key_1", key.digest()), record("key_2", &other, Tenant::new("acme"))]);
     let note = |key: &KeyToken| drop(verdict(&world.gate, &head(key)).unwrap());
-    let read = |id: &str| KeyRecord::clone(&wait(world.store.get(&acme(), &id.into())).unwrap().unwrap());
+    let read =
+        |id: &str| KeyRecord::clone(&wait(world.store.get(&acme(), &id.into())).unwrap().unwrap());
     note(&key);
     wait(world.store.replace(read("key_1").with_name("renamed"))).unwrap();
     assert_eq!(wait(world.upgrades.drain(&world.store)), 1);
@@ -480,9 +479,10 @@ fn a_task_upgrades_what_is_noted_and_ends_when_it_is_closed() {
     let (key, late) = (live_key(), live_key());
     let world = world([kept("key_1", key.digest()), kept("key_2", late.digest())]);
     let (upgrades, store) = (world.upgrades.clone(), world.store.clone());
-    let mut task = Box::pin(async move { upgrades.run(&store).await });
-    let poll = |task: &mut std::pin::Pin<Box<_>>| -> Poll<()> {
-        Future::poll(task.as_mut(), &mut Context::from_waker(Waker::noop()))
+    let mut task: Pin<Box<dyn Future<Output = ()>>> =
+        Box::pin(async move { upgrades.run(&store).await });
+    let poll = |task: &mut Pin<Box<dyn Future<Output = ()>>>| {
+        task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     };
     assert!(poll(&mut task).is_pending());
     verdict(&world.gate, &head(&key)).unwrap();

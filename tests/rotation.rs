@@ -93,7 +93,10 @@ fn nothing_of_the_record_is_lost() {
     let before = old;
     let old = get(&keys, before.id());
     assert_eq!((old.successor(), old.deprecated()), (Some(kept.id()), Some(kept.created())));
-    assert_eq!((old.name(), old.quota(), old.status()), (before.name(), before.quota(), KeyStatus::Active));
+    assert_eq!(
+        (old.name(), old.quota(), old.status()),
+        (before.name(), before.quota(), KeyStatus::Active)
+    );
 }
 
 #[test]
@@ -123,7 +126,8 @@ fn the_new_key_lives_as_long_as_the_old_one_was_made_to_live() {
     assert_eq!(third.expires(), Some(NOW.saturating_add(days(80 + 90))), "and so on");
     // Who knows when an imported key was made? Its successor ends when it would have.
     let end = NOW.saturating_add(days(100));
-    let imported = KeyRecord::new("old_1", KeyDigest::of("x"), Tenant::new("acme")).with_expires(end);
+    let imported =
+        KeyRecord::new("old_1", KeyDigest::of("x"), Tenant::new("acme")).with_expires(end);
     wait(keys.by("ann").import(imported)).unwrap();
     assert_eq!(rotate(&keys, &"old_1".into(), days(1)).record.expires(), Some(end));
 }
