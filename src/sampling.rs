@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{TenantId, Timestamp};
 
-/// Tenants and addresses that are told apart at a time.
+/// Tenants that are told apart at a time; addresses, too.
 const SOURCES: usize = 10_000;
 const EACH: u32 = 10;
 const ADDRESSES: u32 = 600;
@@ -15,7 +16,8 @@ const ADDRESSES: u32 = 600;
 /// Which refusals a gate logs: so many a minute for each tenant, and for each address where the
 /// caller is not known. The next one that is logged says how many were left out before it.
 ///
-/// Memory is bounded: of more than 10,000 sources in a minute, those that come last share one count.
+/// Memory is bounded: of more than 10,000 tenants in a minute, those that come last share one count;
+/// of more than 10,000 addresses, too.
 /// Clones share the counts.
 ///
 /// ```
@@ -35,27 +37,24 @@ const ADDRESSES: u32 = 600;
 pub struct RefusalSampling {
     each: u32,
     addresses: u32,
-    windows: Arc<Mutex<Windows>>,
+    counts: Arc<Mutex<Counts>>,
 }
 
+/// Addresses have a table of their own: those who fail from many of them take no tenant's room.
 #[derive(Default)]
-struct Windows {
-    by_source: HashMap<Source, Window>,
-    swept: u64,
+struct Counts {
+    tenants: Windows<TenantId>,
+    networks: Windows<Option<u128>>,
+    all_networks: Window,
+    outages: Window,
     left_out: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Source {
-    Tenant(TenantId),
-    /// An IPv4 address, or an IPv6 network of 64 bits.
-    Network(u128),
-    Nowhere,
-    /// All networks together.
-    Networks,
-    /// Those for which there is no room.
-    Crowd,
-    Outage,
+struct Windows<K> {
+    by_source: HashMap<K, Window>,
+    /// Those for whom there is no room.
+    crowd: Window,
+    swept: u64,
 }
 
 #[derive(Default)]
@@ -75,7 +74,7 @@ impl RefusalSampling {
     /// 10 a minute for each tenant and each address, 600 for all addresses together, and 10 for
     /// outages of a store, whoever meets them.
     pub fn new() -> Self {
-        Self { each: EACH, addresses: ADDRESSES, windows: Arc::default() }
+        Self { each: EACH, addresses: ADDRESSES, counts: Arc::default() }
     }
 
     /// Every refusal.
@@ -107,76 +106,88 @@ impl RefusalSampling {
         now: Timestamp,
     ) -> Option<u64> {
         let minute = now.as_secs() / 60;
-        match tenant {
-            Some(tenant) => self.take(Source::Tenant(tenant.clone()), minute),
-            None => self.take_address(network(address), minute),
-        }
+        self.with(|counts| match tenant {
+            Some(tenant) => counts.tenants.window(tenant, minute).take(minute, self.each),
+            None => {
+                let window = counts.networks.window(&network(address), minute);
+                window.take_of(&mut counts.all_networks, minute, [self.each, self.addresses])
+            }
+        })
     }
 
     /// The same for an outage: nobody's refusals hide it.
     pub fn admit_outage(&self, now: Timestamp) -> Option<u64> {
-        self.take(Source::Outage, now.as_secs() / 60)
+        self.with(|counts| counts.outages.take(now.as_secs() / 60, self.each))
     }
 
     /// How many refusals were left out since the start.
     pub fn left_out(&self) -> u64 {
-        self.with(|windows| windows.left_out)
+        self.lock().left_out
     }
 
-    fn take(&self, source: Source, minute: u64) -> Option<u64> {
-        self.with(|windows| windows.take(source, minute, self.each))
-    }
-
-    fn take_address(&self, source: Source, minute: u64) -> Option<u64> {
-        self.with(|windows| {
-            let before = windows.take(source.clone(), minute, self.each)?;
-            if windows.take(Source::Networks, minute, self.addresses).is_none() {
-                windows.window(source, minute).left_out = before.saturating_add(1);
-                return None;
-            }
-            Some(before)
-        })
+    fn with(&self, take: impl FnOnce(&mut Counts) -> Option<u64>) -> Option<u64> {
+        let mut counts = self.lock();
+        let taken = take(&mut counts);
+        counts.left_out += u64::from(taken.is_none());
+        taken
     }
 
     /// A panic elsewhere leaves counts that are whole.
-    fn with<T>(&self, work: impl FnOnce(&mut Windows) -> T) -> T {
-        work(&mut self.windows.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Windows {
-    fn take(&mut self, source: Source, minute: u64, most: u32) -> Option<u64> {
-        let window = self.window(source, minute);
-        if window.minute != minute {
-            (window.minute, window.logged) = (minute, 0);
+impl<K: Clone + Eq + Hash> Windows<K> {
+    fn window(&mut self, source: &K, minute: u64) -> &mut Window {
+        let is_full = self.by_source.len() >= SOURCES && !self.by_source.contains_key(source);
+        // Once a minute at most: under a flood nobody pays for a sweep that finds nothing.
+        if is_full && self.swept != minute {
+            self.by_source.retain(|_, window| window.minute == minute);
+            self.swept = minute;
         }
-        if window.logged < most {
-            window.logged += 1;
-            return Some(std::mem::take(&mut window.left_out));
+        if is_full && self.by_source.len() >= SOURCES {
+            return &mut self.crowd;
         }
-        window.left_out += 1;
+        self.by_source.entry(source.clone()).or_default()
+    }
+}
+
+impl<K> Default for Windows<K> {
+    fn default() -> Self {
+        Self { by_source: HashMap::new(), crowd: Window::default(), swept: 0 }
+    }
+}
+
+impl Window {
+    fn take(&mut self, minute: u64, most: u32) -> Option<u64> {
+        if self.minute != minute {
+            (self.minute, self.logged) = (minute, 0);
+        }
+        if self.logged < most {
+            self.logged += 1;
+            return Some(std::mem::take(&mut self.left_out));
+        }
         self.left_out += 1;
         None
     }
 
-    fn window(&mut self, source: Source, minute: u64) -> &mut Window {
-        let is_new = !self.by_source.contains_key(&source);
-        // Once a minute at most: under a flood nobody pays for a sweep that finds nothing.
-        if is_new && self.by_source.len() >= SOURCES && self.swept != minute {
-            self.by_source.retain(|_, window| window.minute == minute);
-            self.swept = minute;
+    /// The same where `all` have a share, too.
+    fn take_of(&mut self, all: &mut Self, minute: u64, most: [u32; 2]) -> Option<u64> {
+        let before = self.take(minute, most[0])?;
+        if all.take(minute, most[1]).is_none() {
+            self.left_out = before + 1;
+            return None;
         }
-        let is_full = is_new && self.by_source.len() >= SOURCES;
-        let may_enter = !is_full || matches!(source, Source::Networks | Source::Outage);
-        self.by_source.entry(if may_enter { source } else { Source::Crowd }).or_default()
+        Some(before)
     }
 }
 
-fn network(address: Option<IpAddr>) -> Source {
-    match address.map(|address| address.to_canonical()) {
-        None => Source::Nowhere,
-        Some(IpAddr::V4(v4)) => Source::Network(v4.to_ipv6_mapped().to_bits()),
-        Some(IpAddr::V6(v6)) => Source::Network(v6.to_bits() >> 64 << 64),
+/// An IPv4 address, or an IPv6 network of 64 bits.
+fn network(address: Option<IpAddr>) -> Option<u128> {
+    match address?.to_canonical() {
+        IpAddr::V4(v4) => Some(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(v6) => Some(v6.to_bits() >> 64 << 64),
     }
 }
 
