@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::request::Parts;
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
 use crate::credential::{Credential, Sources};
@@ -19,8 +18,8 @@ use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
 use crate::trace::Who;
 use crate::{
-    Clock, Environment, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling,
-    Rejection, Tenant, Timestamp,
+    Clock, Environment, Head, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling,
+    Rejection, Tenant, TenantId, Timestamp,
 };
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
@@ -120,7 +119,8 @@ pub(crate) enum Identity {
 
 impl Authenticator {
     /// Walks the road: credential, key or JWT, principal, limit, policy.
-    pub async fn authenticate(&self, request: &Parts) -> Outcome {
+    pub async fn authenticate<'r>(&self, request: impl Into<Head<'r>>) -> Outcome {
+        let request = request.into();
         let now = self.clock.now();
         match self.identify(request, now) {
             Identity::Known(answer) => self.admit(request, answer, now),
@@ -129,7 +129,7 @@ impl Authenticator {
     }
 
     /// The first half: what the credential is, and what is known of it.
-    pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
+    pub(crate) fn identify(&self, request: Head<'_>, now: Timestamp) -> Identity {
         if self.is_open_preflight(request) {
             return Identity::Known(Answer::Open);
         }
@@ -145,7 +145,7 @@ impl Authenticator {
     ///
     /// The limit comes before the policy: a request refused for its scope counts like any other of
     /// its caller.
-    pub(crate) fn admit(&self, request: &Parts, answer: Answer, now: Timestamp) -> Outcome {
+    pub(crate) fn admit(&self, request: Head<'_>, answer: Answer, now: Timestamp) -> Outcome {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
             Ok(None) => return Outcome::unknown(Ok(None)),
@@ -161,19 +161,19 @@ impl Authenticator {
     }
 
     /// A preflight that passes without a principal.
-    pub(crate) fn is_open_preflight(&self, request: &Parts) -> bool {
+    pub(crate) fn is_open_preflight(&self, request: Head<'_>) -> bool {
         self.preflights_pass && is_preflight(request)
     }
 
     fn credential<'r>(
         &self,
-        request: &'r Parts,
+        request: Head<'r>,
         now: Timestamp,
     ) -> Result<Option<Credential<'r>>, Answer> {
         if let Some(Asks::Nothing) = self.routes.asks(request).map_err(Answer::Refused)? {
             return Err(Answer::Open);
         }
-        let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
+        let found = self.sources.find(request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
         self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
@@ -181,11 +181,11 @@ impl Authenticator {
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
     }
 
-    fn ask_key(&self, key: &str, environment: Option<Environment>) -> Identity {
+    fn ask_key(&self, key: &[u8], environment: Option<Environment>) -> Identity {
         if let Some(peppers) = &self.peppers {
             return self.ask_peppered(peppers, key, environment);
         }
-        let presented = Presented { digest: KeyDigest::of(key), environment };
+        let presented = Presented { digest: KeyDigest::of_bytes(key), environment };
         if let Some(found) = self.store.peek(&presented.digest) {
             return Identity::Known(Answer::Key(presented, found));
         }
@@ -226,7 +226,7 @@ impl Authenticator {
 
     fn prove(
         &self,
-        request: &Parts,
+        request: Head<'_>,
         answer: Answer,
         now: Timestamp,
     ) -> Result<Option<Principal>, Refused> {
@@ -242,7 +242,7 @@ impl Authenticator {
             }
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
-                let judged = self.prove_tenant(tenant.as_deref());
+                let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
                 (Principal::of_token(*token, tenant), judged)
             }
         };
@@ -253,14 +253,14 @@ impl Authenticator {
     }
 
     /// A rule that asks for a caller does so where authentication is optional otherwise, too.
-    fn pass_anonymous(&self, request: &Parts) -> Result<(), Refused> {
+    fn pass_anonymous(&self, request: Head<'_>) -> Result<(), Refused> {
         let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
         if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(
         &self,
-        request: &Parts,
+        request: Head<'_>,
         record: &KeyRecord,
         presented: &Presented,
         now: Timestamp,
@@ -270,9 +270,15 @@ impl Authenticator {
         verify::verify_address(record, || self.address.of(request))
     }
 
-    /// With a directory, a token's tenant has to be in it.
-    fn prove_tenant(&self, tenant: Option<&Tenant>) -> Result<(), RejectionKind> {
+    /// With a directory, a token's tenant has to be in it, under exactly its name: a database that
+    /// folds case would make one tenant of two.
+    fn prove_tenant(
+        &self,
+        named: Option<&TenantId>,
+        tenant: Option<&Tenant>,
+    ) -> Result<(), RejectionKind> {
         match tenant {
+            Some(tenant) if named != Some(tenant.id()) => Err(TokenInvalid),
             Some(tenant) => self.check_suspension(tenant),
             None if self.directory.is_some() => Err(TokenInvalid),
             None => Ok(()),
@@ -288,14 +294,16 @@ impl Authenticator {
 
     fn count(
         &self,
-        request: &Parts,
+        request: Head<'_>,
         principal: &Principal,
         now: Timestamp,
     ) -> (Result<(), Rejection>, Standings) {
         if self.limits.is_empty() {
             return (Ok(()), Standings::default());
         }
-        let caller = Caller::new(principal, request, self.address.of(request));
+        let address = || self.address.of(request);
+        let address = self.limits.look_at_address().then(address).flatten();
+        let caller = Caller::new(principal, request, address);
         match self.limits.take(&caller, now) {
             Ok(Verdict::Admitted(standings)) => (Ok(()), standings),
             Ok(Verdict::Denied { standings, retry_after }) => {
@@ -305,7 +313,7 @@ impl Authenticator {
         }
     }
 
-    fn judge(&self, request: &Parts, principal: &Principal) -> Result<(), Rejection> {
+    fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
         self.policy.check(principal)?;
         match self.routes.asks(request)? {
             Some(Asks::Policy(policy)) => policy.check(principal),
@@ -314,7 +322,7 @@ impl Authenticator {
     }
 
     /// Ends the road of a request that has no principal.
-    fn refuse(&self, request: &Parts, refused: Refused, now: Timestamp) -> Outcome {
+    fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Outcome {
         let Refused { why, who } = refused;
         let rejection = match &self.failures {
             Some(budget) if is_failure(why.kind()) => {
@@ -322,22 +330,22 @@ impl Authenticator {
             }
             _ => why,
         };
-        let shown = || self.shown(request).filter(|_| who.is_none());
-        self.who(request, who.as_ref()).showing(shown).was_refused(&rejection, &self.sampling, now);
+        let who = self.who(request, who.as_ref()).showing(|| self.shown(request));
+        who.was_refused(&rejection, &self.sampling, now);
         Outcome::unknown(Err(rejection))
     }
 
-    pub(crate) fn who(&self, request: &Parts, principal: Option<&Principal>) -> Who {
+    pub(crate) fn who(&self, request: Head<'_>, principal: Option<&Principal>) -> Who {
         Who::is(principal, || self.address.of(request))
     }
 
-    /// What may be logged of a key that no record was found for.
-    fn shown(&self, request: &Parts) -> Option<String> {
-        let found = self.sources.find(&request.headers).ok()??;
-        found.display(&self.formats).map(str::to_owned)
+    /// What may be logged of the key presented.
+    fn shown(&self, request: Head<'_>) -> Option<String> {
+        let found = self.sources.find(request.headers).ok()??;
+        found.display(&self.formats)
     }
 
-    fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
+    fn check_failures(&self, request: Head<'_>, now: Timestamp) -> Result<(), Rejection> {
         match &self.failures {
             Some(budget) if budget.is_before_verification() => {
                 budget.check(self.address.of(request), now)
@@ -348,7 +356,7 @@ impl Authenticator {
 }
 
 /// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.
-fn is_preflight(request: &Parts) -> bool {
+fn is_preflight(request: Head<'_>) -> bool {
     request.method == http::Method::OPTIONS
         && request.headers.contains_key(ORIGIN)
         && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)

@@ -66,8 +66,8 @@ where
 {
     fn after(passage: Passage, request: Request<Req>, inner: &mut S) -> Self {
         match passage {
-            Ok(exit) => Self::Calling { future: inner.call(request), exit },
-            Err(refusal) => Self::Refused { refusal: Some(refusal) },
+            Passage::In(exit) => Self::Calling { future: inner.call(request), exit },
+            Passage::Out(refusal) => Self::Refused { refusal: Some(refusal) },
         }
     }
 }
@@ -84,10 +84,9 @@ where
             let next = match this.state.as_mut().project() {
                 StateProjected::Asking { question, held } => {
                     let answer = ready!(question.as_mut().poll(cx));
-                    let (request, mut inner) = *held.take().expect(POLLED);
-                    let (mut head, body) = request.into_parts();
-                    let passage = this.gate.decide(&mut head, answer, this.gate.now());
-                    State::after(passage, Request::from_parts(head, body), &mut inner)
+                    let (mut request, mut inner) = *held.take().expect(POLLED);
+                    let passage = this.gate.decide(&mut request, answer, this.gate.now());
+                    State::after(passage, request, &mut inner)
                 }
                 StateProjected::Calling { future, exit } => {
                     let response = ready!(future.poll(cx)?);

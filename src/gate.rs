@@ -2,15 +2,14 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 
 use crate::authenticator::{Answer, Authenticator, Identity, Outcome};
 use crate::body::GateBody;
 use crate::limit::Standings;
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
-use crate::{Rejection, Timestamp};
+use crate::{Head, Principal, Rejection, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -28,7 +27,10 @@ pub(crate) struct OpenPreflight;
 pub(crate) type Refusal = Response<Bytes>;
 
 /// Where a request's road leads: in, or out again.
-pub(crate) type Passage = Result<Exit, Refusal>;
+pub(crate) enum Passage {
+    In(Exit),
+    Out(Refusal),
+}
 
 /// What has to be remembered of a request for its answer.
 pub(crate) struct Exit {
@@ -45,33 +47,42 @@ impl Gate {
         self.authenticator.clock.now()
     }
 
-    pub(crate) fn identify(&self, head: &Parts, now: Timestamp) -> Identity {
+    pub(crate) fn identify(&self, head: Head<'_>, now: Timestamp) -> Identity {
         self.authenticator.identify(head, now)
     }
 
-    /// Judges the request, and puts into its head who is calling.
-    #[allow(clippy::result_large_err, reason = "a box would be an allocation for each refusal")]
-    pub(crate) fn decide(&self, head: &mut Parts, answer: Answer, now: Timestamp) -> Passage {
-        let wire = Wire::of(&head.method, &head.headers);
+    /// Judges the request, and puts into its extensions who is calling.
+    pub(crate) fn decide<B>(
+        &self,
+        request: &mut Request<B>,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Passage {
+        let head = Head::from(&*request);
+        let wire = Wire::of(head.method, head.headers);
         let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
             Err(why) => {
                 let mut refusal = self.refusals.respond(why, &outcome.standings, wire);
                 deprecate(outcome.deprecation, refusal.headers_mut());
-                return Err(refusal);
+                return Passage::Out(refusal);
             }
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
-        self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
-        if let Some(principal) = principal {
-            head.extensions.insert(principal);
-        } else if self.authenticator.is_open_preflight(head) {
-            head.extensions.insert(OpenPreflight);
+        let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
+        self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
+        match principal {
+            Some(principal) => drop(request.extensions_mut().insert(principal)),
+            // That of an outer gate is not one that this gate has proved.
+            None => drop(request.extensions_mut().remove::<Principal>()),
+        }
+        if is_open_preflight {
+            request.extensions_mut().insert(OpenPreflight);
         }
         let Outcome { standings, deprecation, .. } = outcome;
-        Ok(Exit { standings, wire, needs_privacy, deprecation, who })
+        Passage::In(Exit { standings, wire, needs_privacy, deprecation, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.

@@ -64,13 +64,14 @@
 
 mod authenticator;
 #[cfg(feature = "axum")]
-pub mod axum;
+mod axum;
 mod body;
 mod clock;
 mod credential;
 mod error;
 mod future;
 mod gate;
+mod head;
 pub mod jwt;
 pub mod key;
 mod layer;
@@ -88,7 +89,7 @@ mod signal;
 pub mod store;
 mod tenant;
 #[cfg(feature = "tonic")]
-pub mod tonic;
+mod tonic;
 #[cfg_attr(not(feature = "tracing"), path = "trace_off.rs")]
 mod trace;
 pub mod usage;
@@ -99,6 +100,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::Source;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
+pub use head::Head;
 pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
     Pepper, Peppers, RotationPolicy,

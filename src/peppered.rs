@@ -18,10 +18,10 @@ impl Authenticator {
     pub(crate) fn ask_peppered(
         &self,
         peppers: &Arc<Peppers>,
-        key: &str,
+        key: &[u8],
         environment: Option<Environment>,
     ) -> Identity {
-        let now = peppers.current().digest(key);
+        let now = peppers.current().digest_bytes(key);
         let asking = Asking { peppers: Arc::clone(peppers), now, environment };
         let mut missed = 0;
         for digest in asking.candidates(key) {
@@ -61,7 +61,7 @@ struct Asking {
 }
 
 impl Asking {
-    fn candidates<'k>(&'k self, key: &'k str) -> impl Iterator<Item = KeyDigest> + 'k {
+    fn candidates<'k>(&'k self, key: &'k [u8]) -> impl Iterator<Item = KeyDigest> + 'k {
         // Without former digests nothing can move.
         let again = self.peppers.has_former().then_some(self.now);
         std::iter::once(self.now).chain(self.peppers.former(key)).chain(again)

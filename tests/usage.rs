@@ -394,8 +394,8 @@ async fn axum_names_its_routes_by_itself() {
     let store = MemoryStore::new();
     let key = issue(&store, "key_1").await;
     let recorder = UsageRecorder::new().clock(clock());
-    let usage_layer = recorder.layer_by(|parts| match parts.extensions.get::<MatchedPath>() {
-        Some(path) => format!("{} {}", parts.method, path.as_str()).into(),
+    let usage_layer = recorder.layer_by(|head| match head.extensions.get::<MatchedPath>() {
+        Some(path) => format!("{} {}", head.method, path.as_str()).into(),
         None => "none".into(),
     });
     let app: Router = Router::new()

@@ -1,6 +1,7 @@
 //! What keys are used for, by month and endpoint.
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use keygate::Principal;
@@ -10,8 +11,8 @@ use crate::app::App;
 
 /// Counts a request of a key under its route, such as `GET /api/v1/conversations`.
 ///
-/// It stands behind the gate, so that only good credentials are counted. What no route is for is not
-/// counted: a caller could choose as many names as it likes.
+/// It stands behind the gate, so that only good credentials are counted. A path or method that no
+/// route has is not counted: a caller could choose as many names as it likes.
 pub async fn count(
     State(app): State<App>,
     caller: Option<Principal>,
@@ -19,14 +20,17 @@ pub async fn count(
     request: Request,
     next: Next,
 ) -> Response {
-    let key = caller.as_ref().and_then(Principal::key_id);
-    if let (Some(key), Some(route)) = (key, route) {
+    let key = caller.and_then(|caller| caller.key_id().cloned());
+    let used = key.zip(route).map(|(key, route)| {
         let endpoint = format!("{} {}", request.method(), route.as_str());
-        let used = Use::new(key.clone(), endpoint, app.now());
+        Use::new(key, endpoint, app.now())
+    });
+    let response = next.run(request).await;
+    if let Some(used) = used.filter(|_| response.status() != StatusCode::METHOD_NOT_ALLOWED) {
         // The caller gets its answer even where its use can't be noted.
         if let Err(error) = app.store.add_uses(&[used]).await {
             eprintln!("g_tateth: a use is lost: {error}");
         }
     }
-    next.run(request).await
+    response
 }

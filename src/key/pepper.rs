@@ -52,7 +52,11 @@ impl Pepper {
     /// # Ok::<(), keygate::ConfigError>(())
     /// ```
     pub fn digest(&self, key: &str) -> KeyDigest {
-        let inner = self.pass(0x36).chain_update(key.as_bytes()).finalize();
+        self.digest_bytes(key.as_bytes())
+    }
+
+    pub(crate) fn digest_bytes(&self, key: &[u8]) -> KeyDigest {
+        let inner = self.pass(0x36).chain_update(key).finalize();
         KeyDigest::from_bytes(self.pass(0x5C).chain_update(inner).finalize().into())
     }
 
@@ -149,9 +153,9 @@ impl Peppers {
 
     /// The digests under which `key` may be kept beside that of now, in the order in which they are
     /// tried. Each is made when it is asked for.
-    pub(crate) fn former<'k>(&'k self, key: &'k str) -> impl Iterator<Item = KeyDigest> + 'k {
-        let plain = self.plain.then(|| KeyDigest::of(key));
-        self.retired.iter().map(|pepper| pepper.digest(key)).chain(plain)
+    pub(crate) fn former<'k>(&'k self, key: &'k [u8]) -> impl Iterator<Item = KeyDigest> + 'k {
+        let plain = self.plain.then(|| KeyDigest::of_bytes(key));
+        self.retired.iter().map(|pepper| pepper.digest_bytes(key)).chain(plain)
     }
 
     pub(crate) fn has_former(&self) -> bool {

@@ -1,9 +1,8 @@
 //! Which endpoint a path belongs to.
 
 use http::Method;
-use http::request::Parts;
 
-use crate::ConfigError;
+use crate::{ConfigError, Head};
 
 /// What uses are counted as that belong to no endpoint.
 pub(super) const OTHER: &str = "other";
@@ -16,8 +15,8 @@ pub(super) const OTHER: &str = "other";
 ///
 /// let endpoints = Endpoints::new(["GET /contacts/{id}", "/files/{*path}"])?;
 /// let label = |method: &str, path: &str| {
-///     let (head, ()) = Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
-///     endpoints.label(&head).to_owned()
+///     let request = Request::builder().method(method).uri(path).body(()).unwrap();
+///     endpoints.label(&request).to_owned()
 /// };
 /// assert_eq!(label("GET", "/contacts/17"), "GET /contacts/{id}");
 /// assert_eq!(label("PUT", "/files/a/b"), "/files/{*path}");
@@ -66,11 +65,12 @@ impl Endpoints {
     }
 
     /// The endpoint of a request.
-    pub fn label(&self, request: &Parts) -> &str {
+    pub fn label<'r>(&self, request: impl Into<Head<'r>>) -> &str {
+        let request = request.into();
         let found = self.paths.at(request.uri.path()).ok();
         let of_path = found.and_then(|found| self.endpoints.get(*found.value));
         let fits = |endpoint: &&Endpoint| {
-            endpoint.method.as_ref().is_none_or(|method| *method == request.method)
+            endpoint.method.as_ref().is_none_or(|method| method == request.method)
         };
         let endpoint = of_path.and_then(|of_path| of_path.iter().find(fits));
         endpoint.map_or(OTHER, |endpoint| &endpoint.label)

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::Request;
-use http::request::Parts;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::UsageRecorder;
-use crate::Principal;
+use crate::{Head, Principal};
 
 /// Finds the endpoint of a request, and calls back with its name.
-type Label = dyn Fn(&Parts, &mut dyn FnMut(&str)) + Send + Sync;
+type Label = dyn Fn(Head<'_>, &mut dyn FnMut(&str)) + Send + Sync;
 
 /// Counts the requests of keys; made by [`UsageRecorder::layer`].
 ///
@@ -31,12 +30,12 @@ struct Counting {
 impl UsageLayer {
     pub(super) fn new(
         recorder: UsageRecorder,
-        label: impl Fn(&Parts, &mut dyn FnMut(&str)) + Send + Sync + 'static,
+        label: impl Fn(Head<'_>, &mut dyn FnMut(&str)) + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Counting { recorder, label: Box::new(label) }))
     }
 
-    fn count(&self, head: &Parts) {
+    fn count(&self, head: Head<'_>) {
         let Some(key) = head.extensions.get().and_then(Principal::key_id) else { return };
         let Counting { recorder, label } = &*self.0;
         let now = recorder.now();
@@ -72,9 +71,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> S::Future {
-        let (head, body) = request.into_parts();
-        self.layer.count(&head);
-        self.inner.call(Request::from_parts(head, body))
+        self.layer.count(Head::from(&request));
+        self.inner.call(request)
     }
 }
 

@@ -6,13 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::request::Parts;
-
 use super::table::Table;
 use super::{Endpoints, UsageLayer};
 use crate::signal::Signal;
 use crate::store::{StoreError, UsageStore, Use};
-use crate::{Clock, ConfigError, KeyId, SystemClock, Timestamp};
+use crate::{Clock, ConfigError, Head, KeyId, SystemClock, Timestamp};
 
 /// Rows that wait to be written, at most: about 10 MB.
 const ROWS: usize = 100_000;
@@ -80,7 +78,7 @@ impl UsageRecorder {
     /// A layer that counts each request of a key that reaches it, by its path's pattern. It stands
     /// behind the gate; a caller with a JWT is not counted.
     pub fn layer(&self, endpoints: Endpoints) -> UsageLayer {
-        UsageLayer::new(self.clone(), move |parts, count| count(endpoints.label(parts)))
+        UsageLayer::new(self.clone(), move |head, count| count(endpoints.label(head)))
     }
 
     /// The same by a name that `endpoint` gives: the name of a route, never a path, of which there
@@ -90,17 +88,17 @@ impl UsageRecorder {
     /// use axum::extract::MatchedPath;
     /// use keygate::usage::UsageRecorder;
     ///
-    /// let layer = UsageRecorder::new().layer_by(|parts| match parts.extensions.get::<MatchedPath>() {
-    ///     Some(path) => format!("{} {}", parts.method, path.as_str()).into(),
+    /// let layer = UsageRecorder::new().layer_by(|head| match head.extensions.get::<MatchedPath>() {
+    ///     Some(path) => format!("{} {}", head.method, path.as_str()).into(),
     ///     None => "other".into(),
     /// });
     /// # let _ = layer;
     /// ```
     pub fn layer_by(
         &self,
-        endpoint: impl for<'p> Fn(&'p Parts) -> Cow<'p, str> + Send + Sync + 'static,
+        endpoint: impl for<'r> Fn(Head<'r>) -> Cow<'r, str> + Send + Sync + 'static,
     ) -> UsageLayer {
-        UsageLayer::new(self.clone(), move |parts, count| count(&endpoint(parts)))
+        UsageLayer::new(self.clone(), move |head, count| count(&endpoint(head)))
     }
 
     /// Counts one use, without waiting for anything but another thread's count.

@@ -47,7 +47,7 @@ async fn uses_are_counted_by_month_and_endpoint() {
 async fn what_is_not_let_in_is_not_counted() {
     let api = Api::start();
     let token = api.token(DEMO).await;
-    let limit = json!({ "requests": 2, "window": "1d" });
+    let limit = json!({ "requests": 5, "window": "1d" });
     let (id, key) = api.key_with(&token, json!({ "rateLimit": limit })).await;
     crate::api::room_in_window(86_400, 5).await;
     api.patch(&token, &id, json!({ "isActive": false })).await;
@@ -55,6 +55,10 @@ async fn what_is_not_let_in_is_not_counted() {
     api.patch(&token, &id, json!({ "isActive": true })).await;
     let ambiguous = api.get(CONVERSATIONS).bearer(&key).header("x-api-key", &key).send().await;
     refused(&ambiguous, 400, "AUTH_AMBIGUOUS");
+    for (method, path) in [("DELETE", CONVERSATIONS), ("CHOSEN", CONVERSATIONS), ("GET", "/x")] {
+        let answer = api.call(method, path).bearer(&key).send().await;
+        assert!([404, 405].contains(&answer.status.as_u16()));
+    }
     for status in [200, 200, 429] {
         assert_eq!(api.use_of(&key).await.status, status);
     }
