@@ -9,10 +9,9 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 
 use crate::RejectionKind::{self, AmbiguousCredential, KeyInvalid, TokenInvalid};
-use crate::key::verify::Presented;
 use crate::key::{Formats, Reading};
 use crate::render::Scheme;
-use crate::{ConfigError, Environment, KeyDigest, jwt};
+use crate::{ConfigError, Environment, jwt};
 
 /// Longer credentials are refused before anything is done with them, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -152,14 +151,15 @@ pub(crate) enum Sender {
 
 /// A credential of a request, told apart but not yet proved.
 pub(crate) enum Credential<'r> {
-    ApiKey(Presented),
+    /// A key's text, and the environment that it names.
+    ApiKey(Cow<'r, [u8]>, Option<Environment>),
     Jwt(Cow<'r, str>),
 }
 
 impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ApiKey(_) => "ApiKey([redacted])",
+            Self::ApiKey(..) => "ApiKey([redacted])",
             Self::Jwt(_) => "Jwt([redacted])",
         })
     }
@@ -203,8 +203,7 @@ impl<'r> Found<'r, '_> {
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
                 if environment.is_none_or(&admits) =>
             {
-                let digest = KeyDigest::of_bytes(&text);
-                Ok(Credential::ApiKey(Presented { digest, environment }))
+                Ok(Credential::ApiKey(text, environment))
             }
             _ => Err(self.source.malformed()),
         }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::authenticator::{Answer, Authenticator, Identity, Outcome};
 use crate::body::GateBody;
 use crate::limit::Standings;
-use crate::render::{Refusals, Wire};
+use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
 
@@ -38,6 +38,7 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
+    deprecation: Option<Deprecation>,
     who: Who,
 }
 
@@ -62,7 +63,11 @@ impl Gate {
         let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => {
+                let mut refusal = self.refusals.respond(why, &outcome.standings, wire);
+                deprecate(outcome.deprecation, refusal.headers_mut());
+                return Passage::Out(refusal);
+            }
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
@@ -76,7 +81,8 @@ impl Gate {
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
-        Passage::In(Exit { standings: outcome.standings, wire, needs_privacy, who })
+        let Outcome { standings, deprecation, .. } = outcome;
+        Passage::In(Exit { standings, wire, needs_privacy, deprecation, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -97,17 +103,26 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
-        exit.who.was_refused(&why);
+        exit.who.was_refused(&why, &self.authenticator.sampling, self.now());
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
+        deprecate(exit.deprecation, &mut parts.headers);
         Response::from_parts(parts, GateBody::refusal(body))
     }
 
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
         self.refusals.announce(&exit.standings, headers);
+        deprecate(exit.deprecation, headers);
         // RFC 9111 section 3.5 protects answers to `Authorization` only.
         if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
+    }
+}
+
+/// Nothing for most: their keys have no successor.
+fn deprecate(deprecation: Option<Deprecation>, headers: &mut HeaderMap) {
+    if let Some(deprecation) = deprecation {
+        deprecation.apply(headers);
     }
 }

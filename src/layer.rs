@@ -15,7 +15,7 @@ use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
 use crate::service::Auth;
 use crate::store::{KeyStore, MemoryStore, TenantDirectory};
-use crate::{Clock, ConfigError, Policy, SystemClock};
+use crate::{Clock, ConfigError, Peppers, Policy, RefusalSampling, SystemClock};
 
 /// A gate as a tower layer.
 ///
@@ -72,6 +72,7 @@ impl AuthLayer {
             sources: Sources::default(),
             formats: Formats::default(),
             environments: EnvironmentPolicy::default(),
+            peppers: None,
             store: Arc::new(store),
             verifier: None,
             directory: None,
@@ -84,6 +85,7 @@ impl AuthLayer {
             address: ClientAddress::default(),
             limits: Limits::default(),
             failures: None,
+            sampling: RefusalSampling::new(),
             clock: Arc::new(SystemClock::new()),
         };
         let refusals = Refusals::default();
@@ -136,6 +138,13 @@ impl AuthLayer {
     ) -> Result<Self, ConfigError> {
         self.authenticator().formats = Formats::new(formats.into_iter().collect())?;
         Ok(self)
+    }
+
+    /// How the digests of the store are made, instead of with SHA-256 alone. Keys are to be issued
+    /// with the [same](crate::Keys::peppers).
+    pub fn peppers(mut self, peppers: Peppers) -> Self {
+        self.authenticator().peppers = Some(Arc::new(peppers));
+        self
     }
 
     /// Which environments' keys pass: an [`Environment`](crate::Environment) for one of them, or an
@@ -286,6 +295,13 @@ impl AuthLayer {
             self.gate().stripped.push(name);
         }
         Ok(self)
+    }
+
+    /// Which refusals are logged where the feature `tracing` is on, instead of 10 a minute for each
+    /// tenant and address.
+    pub fn sample_refusals(mut self, sampling: RefusalSampling) -> Self {
+        self.authenticator().sampling = sampling;
+        self
     }
 
     /// The clock by which expiry and limits are judged.

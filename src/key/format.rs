@@ -276,7 +276,7 @@ fn value(digit: u8) -> u64 {
     })
 }
 
-fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
+pub(super) fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
     let full = text.len() + count;
     let mut bytes = Zeroizing::new([0; 64]);
     while text.len() < full {
