@@ -24,7 +24,9 @@ fn main() {
     trials.extend(named("sqlite", on_sqlite(&services)));
     let files = services.clone();
     trials.extend(named("sqlite", outage_of(move || gone_sqlite(files.file()))));
-    let postgres = named("postgres", on_postgres(&services));
+    let mut postgres = named("postgres", on_postgres(&services));
+    let servers = services.clone();
+    postgres.extend(named("postgres", outage_of(move || closed_postgres(servers.clone()))));
     trials.extend(postgres.into_iter().map(|trial| where_there_is_a_server(trial, false)));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();
@@ -53,13 +55,25 @@ fn on_postgres(services: &Services) -> Vec<Clause> {
     let services = services.clone();
     all(move || {
         let services = services.clone();
-        async move {
-            match services.postgres().await {
-                Place::Postgres(url) => PostgresStore::connect(&url).await.unwrap(),
-                Place::Sqlite(_) => unreachable!("it is a server"),
-            }
-        }
+        async move { PostgresStore::connect(&schema(&services).await).await.unwrap() }
     })
+}
+
+async fn schema(services: &Services) -> String {
+    match services.postgres().await {
+        Place::Postgres(url) => url,
+        Place::Sqlite(_) => unreachable!("it is a server"),
+    }
+}
+
+/// The service that owns the pool is ending. Servers that go away are in `sql_stores`.
+async fn closed_postgres(services: Services) -> PostgresStore {
+    let url = schema(&services).await;
+    let manager = deadpool_postgres::Manager::new(url.parse().unwrap(), tokio_postgres::NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
+    let store = PostgresStore::with_pool(pool.clone()).await.unwrap();
+    pool.close();
+    store
 }
 
 /// The file was there when the store was opened, and is not any more.

@@ -22,7 +22,7 @@
 //! named `keygate_…`, and many nodes may start at once.
 //!
 //! A store of your own can be held to the same contract: the feature `conformance` brings
-//! `store::conformance`, fifty tests in one line.
+//! `store::conformance`, some fifty tests in one line.
 //!
 //! # A store of your own
 //!

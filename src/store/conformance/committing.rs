@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::sample::{
-    acme, at_once, event, facts, find, get, key, list, must, must_conflict, read, suspended,
+    acme, at_once, event, facts, find, get, key, key_of, list, must, must_conflict, read, suspended,
 };
 use crate::store::{Action, Change, Commit, KeyAdmin, KeyFilter, StoreError};
-use crate::{KeyId, KeyRecord, Timestamp};
+use crate::{KeyDigest, KeyId, KeyRecord, TenantId, Timestamp};
 
 /// A new key, and the old one with it as its successor, and the event.
 fn rotation(old: KeyRecord, new: &str) -> Commit {
@@ -76,6 +76,34 @@ pub async fn changes_are_made_in_their_order(store: impl KeyAdmin) {
     assert_eq!(read(&store, "k2").await.name(), "again");
     let twice = vec![Change::Insert(key("k3")), Change::Insert(key("k3"))];
     must_conflict(store.commit(Commit::new(twice, Vec::new())).await);
+}
+
+/// A digest that one change frees, the next may give to another key, which is then found by it.
+pub async fn a_digest_that_is_freed_can_be_given_on(store: impl KeyAdmin) {
+    must(store.insert(key("k1")).await);
+    must(store.insert(key("k2")).await);
+    let heir = key("k2").with_digest(KeyDigest::of("k1"));
+    let successor = key("k3").with_digest(KeyDigest::of("k2"));
+    let changes = vec![delete("k1"), Change::Replace(heir), Change::Insert(successor)];
+    must(store.commit(Commit::new(changes, Vec::new())).await);
+    for (text, id) in [("k1", "k2"), ("k2", "k3")] {
+        let found = find(&store, text).await;
+        assert_eq!(found.as_ref().map(|found| found.id().as_str()), Some(id), "{text}");
+    }
+    assert!(find(&store, "k3").await.is_none() && get(&store, "k1").await.is_none());
+}
+
+/// A key that is deleted here and inserted there, in one commit, has moved to another tenant.
+pub async fn a_key_can_move_to_another_tenant(store: impl KeyAdmin) {
+    must(store.insert(key("k1")).await);
+    let changes = vec![delete("k1"), Change::Insert(key_of("other", "k1"))];
+    must(store.commit(Commit::new(changes, Vec::new())).await);
+    assert_eq!(list(&store, KeyFilter::new()).await, (vec![], 0));
+    assert!(get(&store, "k1").await.is_none());
+    let other = TenantId::from("other");
+    assert_eq!(must(store.list(&other, &KeyFilter::new()).await).total, 1);
+    let found = find(&store, "k1").await;
+    assert_eq!(found.as_ref().map(|found| found.tenant().id()), Some(&other));
 }
 
 /// A commit may be of events only, or of nothing.

@@ -43,6 +43,8 @@ macro_rules! __conformance_clauses {
             committing::a_commit_makes_all_its_changes,
             committing::a_conflict_leaves_nothing_of_a_commit,
             committing::changes_are_made_in_their_order,
+            committing::a_digest_that_is_freed_can_be_given_on,
+            committing::a_key_can_move_to_another_tenant,
             committing::an_empty_commit_is_no_conflict,
             committing::of_concurrent_rotations_one_is_made,
             committing::concurrent_commits_of_many_changes_all_end,

@@ -1,6 +1,6 @@
 //! A suite of tests for stores of your own: one named test for each clause of the traits' contracts.
 //!
-//! Give the macro an expression for a fresh, empty store, which may `.await`; it becomes fifty tests,
+//! Give the macro an expression for a fresh, empty store, which may `.await`; it becomes some fifty tests,
 //! each with a store of its own:
 //!
 //! ```

@@ -54,8 +54,9 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// [Unavailable](StoreError::is_unavailable) when the server can't be reached; otherwise when the
-    /// URL can't be read, or the server refuses the user. No error holds the URL.
+    /// [Unavailable](StoreError::is_unavailable) when the server can't be reached within 10 seconds,
+    /// or the tables are not made within 60; otherwise when the URL can't be read, or the server
+    /// refuses the user. No error holds the URL.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::connect_tls(url, NoTls).await
     }

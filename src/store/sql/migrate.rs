@@ -11,15 +11,16 @@ use std::time::Duration;
 use super::{Database, Query, Step, statement};
 use crate::store::StoreError;
 
-/// A node that waits for the migrations of others waits longer than for a key.
-const WITHIN: Duration = Duration::from_secs(60);
+/// Whether there is a server at all is known sooner than what the migrations of others come to.
+const LOOK: Duration = Duration::from_secs(10);
+const MIGRATE: Duration = Duration::from_secs(60);
 
 pub(super) async fn migrate<D: Database>(database: &D) -> Result<(), StoreError> {
     let all = D::DIALECT.migrations;
     loop {
         let version = version(database).await?;
         let Some(next) = all.get(version) else { return Ok(()) };
-        match database.write(script::<D>(version + 1, next), WITHIN).await {
+        match database.write(script::<D>(version + 1, next), MIGRATE).await {
             Err(error) if !error.is_conflict() => return Err(error),
             _ => {}
         }
@@ -28,10 +29,10 @@ pub(super) async fn migrate<D: Database>(database: &D) -> Result<(), StoreError>
 
 /// The version of the tables; 0 for none.
 async fn version<D: Database>(database: &D) -> Result<usize, StoreError> {
-    if database.read(D::DIALECT.is_migrated.into(), WITHIN).await?.is_empty() {
+    if database.read(D::DIALECT.is_migrated.into(), LOOK).await?.is_empty() {
         return Ok(0);
     }
-    let rows = database.read(statement::VERSION.into(), WITHIN).await?;
+    let rows = database.read(statement::VERSION.into(), LOOK).await?;
     let version = rows.into_iter().next().map(|mut row| row.int_or_null("version")).transpose()?;
     Ok(version.flatten().and_then(|version| usize::try_from(version).ok()).unwrap_or(0))
 }
