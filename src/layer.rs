@@ -143,6 +143,10 @@ impl AuthLayer {
     }
 
     /// Accepts the JWTs that `verifier` accepts.
+    ///
+    /// A token names its tenant and no more. Whether that is suspended and on which
+    /// [plan](Limit::plan) it is are known only with [`tenants`](Self::tenants): without it limits
+    /// judge such callers by their own quota.
     pub fn jwt(mut self, verifier: impl Into<Arc<JwtVerifier>>) -> Self {
         self.authenticator().verifier = Some(verifier.into());
         self
@@ -214,7 +218,7 @@ impl AuthLayer {
         Ok(self)
     }
 
-    /// How many failed authentications an address may have.
+    /// How many failed authentications an address may have; see [`client_address`](Self::client_address).
     pub fn failures(mut self, budget: FailureBudget) -> Self {
         self.authenticator().failures = Some(budget);
         self
