@@ -32,8 +32,8 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 /// one that has consumed least; a caller at its limit stays.
 ///
 /// A count belongs to one identity under one quota (limit, window and algorithm). A caller whose
-/// quota changes (another plan, another key quota, a clone with other plans) starts a new count, and
-/// finds the old one when it changes back: at worst it gets the sum of its quotas in one window.
+/// quota changes (another plan, another key quota, a clone with other plans) starts a new count,
+/// and finds the old one when it changes back: at worst it gets the sum of its quotas in one window.
 ///
 /// Only requests with a [`Principal`] are counted. Those that pass without one are not: on public
 /// routes, where authentication is [optional](crate::AuthLayer::optional), and CORS preflights.
@@ -96,9 +96,9 @@ impl Limit {
     }
 
     /// Each client address has the quota for itself: an IPv4 address, or an IPv6 network of
-    /// [64 bits](Self::ipv6_prefix). All callers whose address is not known share one: tell the gate
-    /// how the address is found ([`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from)),
-    /// or this is one quota for everybody.
+    /// [64 bits](Self::ipv6_prefix). All callers whose address is not known share one, so this is
+    /// one quota for everybody unless the gate is told how the address is found:
+    /// [`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from).
     pub fn per_address(quota: Quota) -> Self {
         Self::new(quota, "address", Sharing::Address { ipv6_prefix: IPV6_PREFIX })
     }
@@ -107,7 +107,7 @@ impl Limit {
     /// not apply.
     ///
     /// Take the identity from [`Caller::principal`], which is proved. What the request says besides
-    /// is the caller's own choice, and a header counted by would be a new quota for each value sent.
+    /// is the caller's own choice: counted by a header, it gets a new quota with each value it sends.
     ///
     /// ```
     /// use keygate::{Limit, Quota};

@@ -15,11 +15,12 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 /// How many failed authentications an address may have.
 ///
 /// Failures count against where they come from: an IPv4 address, an IPv6 network of 64 bits, one
-/// common count for those whose address is not known. So a budget means little unless the gate is
-/// told how the address is found
-/// ([`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from)). They never count against the key or tenant
+/// common count for those whose address is not known. They never count against the key or tenant
 /// that a credential names, so nobody can use up another's quota by failing in its name. Clones
 /// share the count.
+///
+/// A budget means little unless the gate is told how the client's address is found:
+/// [`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from).
 ///
 /// ```
 /// use keygate::{FailureBudget, Quota};
@@ -50,8 +51,9 @@ impl FailureBudget {
     /// credential it brings. That bounds what forged tokens cost, but refuses good credentials from
     /// the same address too; without it they are let in.
     ///
-    /// Nobody is refused so whose address is not known, or one attacker would lock out everybody:
-    /// without a [`ClientAddress`](crate::policy::ClientAddress) that finds it this does nothing.
+    /// Nobody is refused so whose address is not known, or one attacker would lock out everybody.
+    /// Without a [`ClientAddress`](crate::policy::ClientAddress::peer_from) that finds the address
+    /// this does nothing.
     #[must_use]
     pub fn before_verification(mut self) -> Self {
         self.before_verification = true;

@@ -13,9 +13,9 @@ use crate::{KeyId, KeyRecord, TenantId, Timestamp};
 /// The counters of the first two limits that a key's record met, so that a check with the record at
 /// hand needs no table. Later limits ask their tables.
 ///
-/// A seat is good for one owner under one quota: a record that changes its tenant is not counted for
-/// the old one, and one that is judged under another quota is counted in the table. A clone has empty
-/// seats, since it may become another record.
+/// A seat is good for one owner under one quota: a record that changes its tenant is not counted
+/// for the old one, and one that is judged under another quota is counted in the table. A clone has
+/// empty seats, since it may become another record.
 #[derive(Debug, Default)]
 pub(crate) struct Seats([OnceLock<Seat>; 2]);
 

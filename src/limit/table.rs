@@ -1,4 +1,4 @@
-//! All counters of one limit: found by identity and quota, and never more of them than its capacity.
+//! All counters of one limit: found by identity and quota, never more of them than its capacity.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -24,7 +24,8 @@ const EXHAUSTED: u64 = 1 << 20;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// Counters by identity and quota. The hash is keyed, so that nobody can choose identities that collide.
+/// Counters by identity and quota. The hash is keyed, so that nobody can choose identities that
+/// collide.
 pub(crate) struct Table {
     id: u64,
     hasher: RandomState,

@@ -14,7 +14,7 @@ fn cell(quota: &Quota) -> Cell {
 #[test]
 fn a_counter_takes_21_bytes_and_a_cell_56() {
     assert_eq!(size_of::<Counter>(), 21);
-    // The lock and the counter are 28, the quota 11, the pointer to the identity 16; an Arc adds 16.
+    // The lock and the counter are 28, the quota 11, the identity's pointer 16; an Arc adds 16.
     assert_eq!(size_of::<Cell>(), 56);
 }
 
