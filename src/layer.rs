@@ -155,6 +155,10 @@ impl AuthLayer {
     }
 
     /// Accepts the JWTs that `verifier` accepts.
+    ///
+    /// A token names its tenant and no more. Whether that is suspended, and on which
+    /// [plan](Limit::plan) it is, is known only with [`tenants`](Self::tenants). Without it callers
+    /// with a JWT have each limit's own quota, whatever their plan.
     pub fn jwt(mut self, verifier: impl Into<Arc<JwtVerifier>>) -> Self {
         self.authenticator().verifier = Some(verifier.into());
         self
@@ -240,7 +244,8 @@ impl AuthLayer {
         Ok(self)
     }
 
-    /// How many failed authentications an address may have.
+    /// How many failed authentications an address may have. How that is found is told with
+    /// [`client_address`](Self::client_address).
     pub fn failures(mut self, budget: FailureBudget) -> Self {
         self.authenticator().failures = Some(budget);
         self

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,6 +142,8 @@ impl RejectionKind {
 #[derive(Clone)]
 pub struct Rejection {
     kind: RejectionKind,
+    /// Stands in for a wait in a body that must tell one.
+    reset_secs: Option<NonZeroU32>,
     retry_after: Option<Duration>,
     scopes: Option<Arc<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -149,7 +152,7 @@ pub struct Rejection {
 impl Rejection {
     /// A refusal of `kind`.
     pub const fn new(kind: RejectionKind) -> Self {
-        Self { kind, retry_after: None, scopes: None, source: None }
+        Self { kind, reset_secs: None, retry_after: None, scopes: None, source: None }
     }
 
     /// The same with the time after which a retry makes sense.
@@ -188,7 +191,7 @@ impl Rejection {
         self.kind.code()
     }
 
-    /// How long the client is asked to wait.
+    /// How long the client is asked to wait; for a rate limit, `None` where no wait would help.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -197,6 +200,18 @@ impl Rejection {
     /// that waits so long is let in.
     pub fn retry_after_secs(&self) -> Option<u64> {
         self.retry_after.map(|wait| secs_ceil(wait).max(1))
+    }
+
+    /// The same, refused for longer than any wait, with the time until its window ends.
+    pub(crate) fn with_reset(mut self, reset: Duration) -> Self {
+        let secs = u32::try_from(secs_ceil(reset)).unwrap_or(u32::MAX);
+        self.reset_secs = Some(NonZeroU32::new(secs).unwrap_or(NonZeroU32::MIN));
+        self
+    }
+
+    /// What a body says that must tell a number of seconds: the wait, or else when the window ends.
+    pub(crate) fn wait_or_reset_secs(&self) -> Option<u64> {
+        self.retry_after_secs().or_else(|| self.reset_secs.map(|secs| u64::from(secs.get())))
     }
 
     /// The scopes that would have been enough.

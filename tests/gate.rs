@@ -19,6 +19,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use keygate::RejectionKind::{self, *};
 use keygate::policy::Routes;
+use keygate::render::Envelope;
 use keygate::store::{KeyAdmin, MemoryStore, StoreError, TenantDirectory};
 use keygate::{
     AuthLayer, Environment, EnvironmentPolicy, FailureBudget, KeyFormat, KeyRecord, KeyStatus,
@@ -405,7 +406,31 @@ fn a_budget_before_verification_asks_no_store() {
     }
 }
 
+#[test]
+fn a_budget_before_verification_refuses_nobody_for_the_failures_of_the_unknown() {
+    let (store, key) = one_key();
+    let budget = FailureBudget::new(Quota::per_hour(1).unwrap()).before_verification();
+    let gate = gate(store).failures(budget).into_authenticator();
+    for kind in [KeyInvalid, TooManyFailures, TooManyFailures] {
+        assert_eq!(refusal(&gate, &bearer(live_key().reveal())), kind);
+    }
+    assert_eq!(subject(&gate, &bearer(key.reveal())), "key_1");
+}
+
 // Through the service
+
+#[test]
+fn a_cost_above_the_quota_is_refused_without_a_time_to_try_again() {
+    let (store, key) = one_key();
+    let limit = Limit::per_tenant(Quota::per_hour(5).unwrap()).cost_by(|_| 6);
+    let layer = gate(store).limit(limit).unwrap().render(Envelope::g_tateth());
+    let trip = send(&layer, bearer(key.reveal()));
+    assert_eq!((trip.status, trip.why), (429, Some(RateLimited)));
+    assert!(!trip.headers.contains_key("retry-after"));
+    assert_eq!(trip.headers["x-ratelimit-remaining"], "5");
+    let body: serde_json::Value = serde_json::from_slice(&trip.body).unwrap();
+    assert!((1..=3_600).contains(&body["retryAfter"].as_u64().unwrap()), "{body}");
+}
 
 #[test]
 fn who_passes_is_in_the_requests_extensions_and_nobody_else() {

@@ -221,20 +221,27 @@ fn retry_after_is_rounded_up_and_at_least_one() {
 }
 
 #[test]
-fn a_429_without_a_wait_takes_the_tightest_limits() {
+fn a_rate_limit_that_no_wait_ends_tells_none_but_in_the_body_that_must() {
     let answer = respond(RejectionKind::RateLimited.into(), &two());
-    assert_eq!(answer.headers()["retry-after"], "800");
-    assert!(answer.body().ends_with(br#""retryAfter":800}"#));
+    assert_eq!(answer.status(), 429);
+    assert!(!answer.headers().contains_key("retry-after"));
+    assert!(answer.body().ends_with(br#""retryAfter":800}"#), "when the window ends");
     let told = answer.extensions().get::<Rejection>().unwrap().retry_after();
-    assert_eq!(told, Some(Duration::from_secs(800)));
+    assert_eq!(told, None);
+
+    let answer = respond(RejectionKind::RateLimited.into(), &Standings::default());
+    assert!(answer.body().ends_with(br#""retryAfter":5}"#), "no window is known");
+    let full = standings([standing("day", 1, 60, 1, Duration::ZERO)]);
+    let answer = respond(RejectionKind::RateLimited.into(), &full);
+    assert!(answer.body().ends_with(br#""retryAfter":1}"#), "never 0");
 }
 
 #[test]
-fn a_429_or_503_always_says_when_to_come_back() {
-    use RejectionKind::{RateLimited, TooManyFailures, Unavailable};
+fn too_many_failures_and_outages_always_say_when_to_come_back() {
+    use RejectionKind::{TooManyFailures, Unavailable};
     for kind in RejectionKind::ALL {
         let answer = respond(kind.into(), &Standings::default());
-        let expected = [RateLimited, TooManyFailures, Unavailable].contains(&kind).then_some("5");
+        let expected = [TooManyFailures, Unavailable].contains(&kind).then_some("5");
         let told = answer.headers().get("retry-after").map(|value| value.to_str().unwrap());
         assert_eq!(told, expected, "{kind:?}");
     }

@@ -1,31 +1,75 @@
-//! One identity's counter, and the lock around it.
+//! The counter of one identity under one quota, and the lock around it.
 
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard};
 
 use super::algorithm::{self, Decision, State};
-use super::identity::{Kept, Parts};
+use super::identity::{Identity, Kept, Parts};
 use super::quota::{Algorithm, Quota};
 use crate::Timestamp;
-
-const NANOS_PER_MILLI: u64 = 1_000_000;
 
 /// A limiter that can't tell. Nobody is let in on its word.
 #[derive(Debug, thiserror::Error)]
 #[error("a rate limit's counter was left locked by a panic")]
 pub(crate) struct LimitError;
 
-/// The counter of one identity, shared by all who hold it.
+/// What a counter is for: whom, and under which quota.
+///
+/// One counter for several quotas would have to cut its count to the smaller one, or to the shorter
+/// window, and so give back what was taken of the other: who alternates would take without end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account<'a> {
+    owner: Parts<'a>,
+    quota: Quota,
+}
+
+impl<'a> Account<'a> {
+    pub(crate) fn new(owner: &'a Identity<'_>, quota: &Quota) -> Self {
+        Self { owner: owner.parts(), quota: *quota }
+    }
+}
+
+impl Hash for Account<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.quota.mixed());
+        self.owner.hash(state);
+    }
+}
+
+/// The counter of one account, shared by all who hold it.
 #[derive(Debug)]
 pub(crate) struct Cell {
     identity: Kept,
+    quota: PackedQuota,
     counter: Mutex<Counter>,
 }
 
 impl Cell {
-    pub(crate) fn new(identity: Parts<'_>) -> Self {
-        Self { identity: Kept::new(identity), counter: Mutex::default() }
+    pub(crate) fn new(account: Account<'_>) -> Self {
+        Self {
+            identity: Kept::new(account.owner),
+            quota: PackedQuota::new(&account.quota),
+            counter: Mutex::default(),
+        }
     }
 
+    pub(crate) fn account(&self) -> Account<'_> {
+        Account { owner: self.identity.parts(), quota: self.quota.get() }
+    }
+
+    /// True when it counts for that account.
+    #[inline]
+    pub(crate) fn is(&self, account: Account<'_>) -> bool {
+        self.is_under(&account.quota) && self.identity.is(account.owner)
+    }
+
+    /// True when that is its quota.
+    #[inline]
+    pub(crate) fn is_under(&self, quota: &Quota) -> bool {
+        self.quota.get() == *quota
+    }
+
+    #[cfg(test)]
     pub(crate) fn identity(&self) -> &Kept {
         &self.identity
     }
@@ -38,7 +82,8 @@ impl Cell {
 
     /// What it has consumed of its quota; a counter that nobody can use any more counts as new.
     pub(super) fn consumed(&self, now: Timestamp) -> u64 {
-        self.lock().map_or(0, |counter| counter.consumed(now))
+        let consumed = |state| algorithm::consumed(&self.quota.get(), state, now.as_nanos());
+        self.lock().map_or(0, |counter| consumed(counter.state()))
     }
 
     /// Tells all holders to ask the table again.
@@ -67,16 +112,13 @@ impl Cell {
     }
 }
 
-/// A [`State`] and the quota under which it was counted, in 32 bytes: a table of a million callers
-/// must stay small, and must be able to tell what each of its counters is worth.
+/// A [`State`] in 21 bytes: a table of a million callers must stay small. It knows no quota, and is
+/// only ever asked under the one of its cell.
 #[derive(Debug, Default)]
 pub(crate) struct Counter {
-    last: u64,
+    last: Packed<8>,
     past: Packed<7>,
     used: Packed<5>,
-    limit: Packed<5>,
-    window: Packed<5>,
-    algorithm: Algorithm,
     evicted: bool,
 }
 
@@ -89,53 +131,47 @@ impl Counter {
     /// What taking `cost` would give.
     #[inline]
     pub(crate) fn decide(&self, quota: &Quota, now: Timestamp, cost: u64) -> (State, Decision) {
-        algorithm::decide(quota, self.state_under(quota), now.as_nanos(), cost)
+        algorithm::decide(quota, self.state(), now.as_nanos(), cost)
     }
 
     /// Takes `cost` if it fits.
     #[inline]
     pub(crate) fn take(&mut self, quota: &Quota, now: Timestamp, cost: u64) -> Decision {
         let (state, decision) = self.decide(quota, now, cost);
-        self.keep(quota, state);
+        self.keep(state);
         decision
     }
 
     #[inline]
-    pub(crate) fn keep(&mut self, quota: &Quota, state: State) {
-        self.last = state.last;
+    fn keep(&mut self, state: State) {
+        self.last = Packed::new(state.last);
         self.past = Packed::new(state.past);
         self.used = Packed::new(state.used);
-        self.limit = Packed::new(quota.limit());
-        self.window = Packed::new(quota.millis());
-        self.algorithm = quota.algorithm();
     }
 
-    fn consumed(&self, now: Timestamp) -> u64 {
-        let (limit, window) = (self.limit.get(), self.window.get());
-        if limit == 0 {
-            return 0;
-        }
-        let quota = Quota::restored(limit, window, self.algorithm);
-        algorithm::consumed(&quota, self.state(), now.as_nanos())
-    }
-
-    fn state(&self) -> State {
-        State { last: self.last, used: self.used.get(), past: self.past.get() }
-    }
-
-    /// What `past` says depends on the algorithm, and for GCRA on the window: where they differ it
-    /// becomes permits taken. So a caller whose quota changes keeps its count, at most one permit
-    /// too high, and clamped to the new limit.
     #[inline]
-    fn state_under(&self, quota: &Quota) -> State {
-        let state = self.state();
-        let same_window = self.window.get() * NANOS_PER_MILLI == quota.nanos();
-        match self.algorithm {
-            Algorithm::Gcra if self.algorithm == quota.algorithm() && same_window => state,
-            Algorithm::Gcra => State { used: state.used + state.past.min(1), past: 0, ..state },
-            now if now == quota.algorithm() => state,
-            _ => State { used: state.used + state.past, past: 0, ..state },
-        }
+    fn state(&self) -> State {
+        State { last: self.last.get(), used: self.used.get(), past: self.past.get() }
+    }
+}
+
+/// A [`Quota`] in 11 bytes.
+#[derive(Debug)]
+struct PackedQuota {
+    limit: Packed<5>,
+    millis: Packed<5>,
+    algorithm: Algorithm,
+}
+
+impl PackedQuota {
+    fn new(quota: &Quota) -> Self {
+        let (limit, millis) = (Packed::new(quota.limit()), Packed::new(quota.millis()));
+        Self { limit, millis, algorithm: quota.algorithm() }
+    }
+
+    #[inline]
+    fn get(&self) -> Quota {
+        Quota::restored(self.limit.get(), self.millis.get(), self.algorithm)
     }
 }
 

@@ -31,8 +31,12 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 /// process. When there is no room, those whose quota is whole again go first, then of a sample the
 /// one that has consumed least; a caller at its limit stays.
 ///
-/// When a caller's quota changes (another plan, another key quota) its count goes on under the new
-/// one, cut to the new limit.
+/// A count belongs to one identity under one quota (limit, window and algorithm). A caller whose
+/// quota changes (another plan, another key quota, a clone with other plans) starts a new count,
+/// and finds the old one when it changes back: at worst it gets the sum of its quotas in one window.
+///
+/// Only requests with a [`Principal`] are counted. Those that pass without one are not: on public
+/// routes, where authentication is [optional](crate::AuthLayer::optional), and CORS preflights.
 ///
 /// ```
 /// use keygate::{Limit, Quota};
@@ -43,7 +47,7 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 ///     .prefer_key_quota();
 /// // A search costs ten times as much, of the same quota.
 /// let search = hourly.clone().cost(10);
-/// // And nobody sends more than 50 a second, whoever they are.
+/// // And no address sends more than 50 a second, with whatever keys and tokens.
 /// let burst = Limit::per_address(Quota::per_second(50)?.gcra()).name("burst")?;
 /// # let _ = (search, burst);
 /// # Ok::<(), keygate::ConfigError>(())
@@ -92,7 +96,9 @@ impl Limit {
     }
 
     /// Each client address has the quota for itself: an IPv4 address, or an IPv6 network of
-    /// [64 bits](Self::ipv6_prefix). All callers whose address is not known share one.
+    /// [64 bits](Self::ipv6_prefix). All callers whose address is not known share one, so this is
+    /// one quota for everybody unless the gate is told how the address is found:
+    /// [`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from).
     pub fn per_address(quota: Quota) -> Self {
         Self::new(quota, "address", Sharing::Address { ipv6_prefix: IPV6_PREFIX })
     }
@@ -100,14 +106,18 @@ impl Limit {
     /// Callers for whom `identity` gives the same text share the quota; for `None` the limit does
     /// not apply.
     ///
+    /// Take the identity from [`Caller::principal`], which is proved. What the request says besides
+    /// is the caller's own choice: counted by a header, it gets a new quota with each value it sends.
+    ///
     /// ```
     /// use keygate::{Limit, Quota};
     ///
-    /// let per_region = Limit::by(Quota::per_minute(100)?, |caller| {
-    ///     let region = caller.head().headers.get("x-region")?.to_str().ok()?;
-    ///     Some(region.into())
+    /// // All that come with tokens of one issuer share; keys are not counted here.
+    /// let per_issuer = Limit::by(Quota::per_minute(100)?, |caller| {
+    ///     let issuer = caller.principal().token()?.issuer()?;
+    ///     Some(issuer.into())
     /// });
-    /// # let _ = per_region;
+    /// # let _ = per_issuer;
     /// # Ok::<(), keygate::ConfigError>(())
     /// ```
     pub fn by<F>(quota: Quota, identity: F) -> Self
@@ -131,6 +141,10 @@ impl Limit {
 
     /// Callers whose tenant is on the plan `name` have `quota`; those on no plan, or on one that is
     /// not named here, have the limit's own.
+    ///
+    /// A key's record holds its tenant with the plan. The plan of a JWT's tenant is known only with
+    /// [`AuthLayer::tenants`](crate::AuthLayer::tenants): without it such callers have the limit's
+    /// own quota, and are counted under that one, apart from the keys of their tenant.
     #[must_use]
     pub fn plan(mut self, name: impl Into<Box<str>>, quota: Quota) -> Self {
         self.plans.insert(name.into(), quota);
@@ -146,15 +160,16 @@ impl Limit {
     }
 
     /// What a request costs, instead of 1. One that costs 0 is not counted, and never refused. That
-    /// no quota is smaller than the cost is checked when the gate is built.
+    /// no quota of the limit is smaller than the cost is checked when the gate is built; a key whose
+    /// [own quota](Self::prefer_key_quota) is smaller is always refused.
     #[must_use]
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = Cost::Fixed(cost);
         self
     }
 
-    /// The same, told by the request. A cost above the quota is always refused, without a time to
-    /// try again.
+    /// The same, told by the request. A cost above the quota is always refused: 429 without
+    /// `Retry-After`, since no wait would help.
     #[must_use]
     pub fn cost_by(mut self, cost: impl Fn(&Caller<'_>) -> u64 + Send + Sync + 'static) -> Self {
         self.cost = Cost::By(Arc::new(cost));
@@ -179,8 +194,9 @@ impl Limit {
         Ok(self)
     }
 
-    /// How many identities are counted at most, 100,000 by default. Each takes about 100 bytes and
-    /// its text. This limit then counts by itself, apart from those that it was cloned from.
+    /// How many identities are counted at most, 100,000 by default; one counts once for each of its
+    /// quotas. Each takes about 100 bytes and its text, of which a digest is kept if it is longer
+    /// than 64 bytes. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors
     ///
@@ -238,9 +254,9 @@ impl Limit {
     ) -> Result<Option<Claim<'a>>, LimitError> {
         let own = self.own_quota(caller.principal());
         let Some(identity) = self.identity(caller, own.is_some()) else { return Ok(None) };
-        let cell = self.cell(caller.principal(), &identity, now)?;
-        let quota = *own.unwrap_or_else(|| self.plan_quota(caller.principal()));
-        Ok(Some(Claim { limit: self, cell, quota, cost: self.cost_of(caller) }))
+        let quota = own.unwrap_or_else(|| self.plan_quota(caller.principal()));
+        let cell = self.cell(caller.principal(), &identity, quota, now)?;
+        Ok(Some(Claim { limit: self, cell, quota: *quota, cost: self.cost_of(caller) }))
     }
 
     #[inline]
@@ -248,13 +264,14 @@ impl Limit {
         &self,
         principal: &'a Principal,
         identity: &Identity<'_>,
+        quota: &Quota,
         now: Timestamp,
     ) -> Result<Held<'a>, LimitError> {
         match (principal.key(), &self.sharing) {
             (Some(record), Sharing::Tenant | Sharing::Caller) => {
-                seats::cell(record, &self.table, identity, now)
+                seats::cell(record, &self.table, identity, quota, now)
             }
-            _ => self.table.cell(identity, now).map(Held::Own),
+            _ => self.table.cell(identity, quota, now).map(Held::Own),
         }
     }
 

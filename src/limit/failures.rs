@@ -19,6 +19,9 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 /// that a credential names, so nobody can use up another's quota by failing in its name. Clones
 /// share the count.
 ///
+/// A budget means little unless the gate is told how the client's address is found:
+/// [`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from).
+///
 /// ```
 /// use keygate::{FailureBudget, Quota};
 ///
@@ -32,7 +35,7 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 #[derive(Clone, Debug)]
 pub struct FailureBudget {
     pub(super) table: Arc<Table>,
-    quota: Quota,
+    pub(super) quota: Quota,
     ipv6_prefix: u8,
     before_verification: bool,
 }
@@ -47,6 +50,10 @@ impl FailureBudget {
     /// Refuses an address that has used up its budget before any work is done for it, whatever
     /// credential it brings. That bounds what forged tokens cost, but refuses good credentials from
     /// the same address too; without it they are let in.
+    ///
+    /// Nobody is refused so whose address is not known, or one attacker would lock out everybody.
+    /// Without a [`ClientAddress`](crate::policy::ClientAddress::peer_from) that finds the address
+    /// this does nothing.
     #[must_use]
     pub fn before_verification(mut self) -> Self {
         self.before_verification = true;
@@ -74,16 +81,18 @@ impl FailureBudget {
         Ok(self)
     }
 
-    /// Refuses an address that has used up its budget. Counts nothing.
+    /// Refuses an address that has used up its budget. Counts nothing, and refuses nobody whose
+    /// address is not known: there only [`fail`](Self::fail) does, when the failures are too many.
     ///
     /// Ask before a password is looked at: later, the answer would still tell a right guess.
     ///
     /// ```
+    /// use std::net::IpAddr;
     /// use keygate::{Clock, FailureBudget, Quota, Rejection, RejectionKind, SystemClock};
     ///
     /// let budget = FailureBudget::new(Quota::per_hour(1)?);
     /// let sign_in = |password: &str| -> Result<bool, Rejection> {
-    ///     let (address, now) = (None, SystemClock::new().now());
+    ///     let (address, now) = (Some(IpAddr::from([192, 0, 2, 1])), SystemClock::new().now());
     ///     budget.check(address, now)?;
     ///     let right = password == "right";
     ///     if !right {
@@ -128,7 +137,7 @@ impl FailureBudget {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
-        let mut cell = self.table.cell(&self.identity(address), now)?;
+        let mut cell = self.table.cell(&self.identity(address), &self.quota, now)?;
         loop {
             let mut counter = cell.lock()?;
             if !counter.is_evicted() {
@@ -139,7 +148,8 @@ impl FailureBudget {
         }
     }
 
-    /// How long the address must wait, if it has used up its budget. Counts nothing.
+    /// How long the address must wait, if it has used up its budget; an unknown one never, for it is
+    /// the address of many. Counts nothing.
     ///
     /// # Errors
     ///
@@ -149,7 +159,11 @@ impl FailureBudget {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
-        let Some(cell) = self.table.find(&self.identity(address))? else { return Ok(None) };
+        if address.is_none() {
+            return Ok(None);
+        }
+        let found = self.table.find(&self.identity(address), &self.quota)?;
+        let Some(cell) = found else { return Ok(None) };
         let mut counter = cell.lock()?;
         let answer = wait(counter.decide(&self.quota, now, 1).1);
         // Keeps what the clock has done: only so does the wait end when the clock was set back.

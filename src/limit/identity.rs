@@ -4,8 +4,14 @@ use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
+use sha2::{Digest as _, Sha256};
+
 /// Never part of UTF-8, so it parts an issuer from a subject without doubt.
 const SEPARATOR: u8 = 0xFF;
+
+/// What is longer is kept as its digest. Clients have a say in their identities, up to the size of a
+/// header, and a table that is bounded in entries must be bounded in bytes.
+const MAX_TEXT: usize = 64;
 
 /// Whose counter it is, borrowed from the request. Identities of different kinds never meet, even
 /// with equal text.
@@ -22,6 +28,11 @@ pub(crate) enum Identity<'a> {
     /// All callers whose address is not known share one.
     Nowhere,
     Text(Cow<'a, str>),
+    /// One of the others, of the kind with this letter in lower case, whose text is too long.
+    Digest {
+        kind: u8,
+        digest: [u8; 32],
+    },
 }
 
 impl Identity<'_> {
@@ -34,6 +45,13 @@ impl Identity<'_> {
         }
     }
 
+    /// What stands for it where it is too long to be kept; `None` where it is not.
+    #[inline]
+    pub(crate) fn digest(&self) -> Option<Identity<'static>> {
+        let parts = self.parts();
+        (parts.head.len() + parts.tail.len() > MAX_TEXT).then(|| parts.digest())
+    }
+
     pub(crate) fn parts(&self) -> Parts<'_> {
         let (kind, head, tail): (u8, &str, &[u8]) = match self {
             Self::Tenant(tenant) => (b't', "", tenant.as_bytes()),
@@ -42,6 +60,7 @@ impl Identity<'_> {
             Self::Network(octets) => (b'n', "", octets),
             Self::Nowhere => (b'-', "", &[]),
             Self::Text(text) => (b'x', "", text.as_bytes()),
+            Self::Digest { kind, digest } => (*kind, "", digest),
         };
         Parts { kind, head: head.as_bytes(), tail }
     }
@@ -59,6 +78,16 @@ pub(crate) struct Parts<'a> {
     kind: u8,
     head: &'a [u8],
     tail: &'a [u8],
+}
+
+impl Parts<'_> {
+    /// Capitals stand for nothing but digests, so no short text is ever taken for one.
+    #[cold]
+    fn digest(self) -> Identity<'static> {
+        let hasher = Sha256::new().chain_update(self.head).chain_update([SEPARATOR]);
+        let digest = hasher.chain_update(self.tail).finalize().into();
+        Identity::Digest { kind: self.kind.to_ascii_uppercase(), digest }
+    }
 }
 
 impl Hash for Parts<'_> {
@@ -84,6 +113,11 @@ impl Kept {
         let mut halves = rest.splitn(2, |byte| *byte == SEPARATOR);
         let head = halves.next().unwrap_or_default();
         Parts { kind, head, tail: halves.next().unwrap_or_default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
     }
 
     /// True when it is that identity.

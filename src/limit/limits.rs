@@ -27,7 +27,12 @@ pub(crate) enum Verdict {
 
 /// The limits of a gate, in the order of its configuration.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Limits(Arc<[Limit]>);
+pub(crate) struct Limits {
+    all: Arc<[Limit]>,
+    /// Places in `all`, in the order in which counters are locked: that of the tables, so that two
+    /// gates that list the same limits in another order can't wait for each other.
+    order: Arc<[usize]>,
+}
 
 impl Limits {
     /// # Errors
@@ -35,16 +40,18 @@ impl Limits {
     /// More than eight limits, two of one name, two that share their counters, or a cost that is
     /// above one of its quotas.
     pub(crate) fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, ConfigError> {
-        let limits: Arc<[Limit]> = limits.into_iter().collect();
-        if limits.len() > MAX_LIMITS {
+        let all: Arc<[Limit]> = limits.into_iter().collect();
+        if all.len() > MAX_LIMITS {
             let reason = "a gate takes at most 8";
-            return Err(ConfigError::invalid("number of limits", limits.len(), reason));
+            return Err(ConfigError::invalid("number of limits", all.len(), reason));
         }
-        for (index, limit) in limits.iter().enumerate() {
+        for (index, limit) in all.iter().enumerate() {
             limit.check()?;
-            limits.iter().take(index).try_for_each(|other| check_pair(limit, other))?;
+            all.iter().take(index).try_for_each(|other| check_pair(limit, other))?;
         }
-        Ok(Self(limits))
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_unstable_by_key(|index| all[*index].table().id());
+        Ok(Self { all, order: order.into() })
     }
 
     /// The same limits and one more.
@@ -53,17 +60,17 @@ impl Limits {
     ///
     /// See [`Limits::new`].
     pub(crate) fn with(&self, limit: Limit) -> Result<Self, ConfigError> {
-        Self::new(self.0.iter().cloned().chain([limit]))
+        Self::new(self.all.iter().cloned().chain([limit]))
     }
 
     /// True when nothing is limited.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// True when the client's address may matter to one of them.
     pub(crate) fn look_at_address(&self) -> bool {
-        self.0.iter().any(Limit::looks_at_address)
+        self.all.iter().any(Limit::looks_at_address)
     }
 
     /// Counts the request against all limits, or against none.
@@ -73,9 +80,9 @@ impl Limits {
     /// When a counter can't be used: nothing is known then, and nothing was counted.
     #[inline]
     pub(crate) fn take(&self, caller: &Caller<'_>, now: Timestamp) -> Result<Verdict, LimitError> {
-        match &*self.0 {
+        match &*self.all {
             [limit] => take_one(limit, caller, now),
-            limits => take_all(limits, caller, now),
+            limits => take_all(limits, &self.order, caller, now),
         }
     }
 }
@@ -104,56 +111,67 @@ fn take_one(limit: &Limit, caller: &Caller<'_>, now: Timestamp) -> Result<Verdic
             let decision = counter.take(&claim.quota, now, claim.cost);
             drop(counter);
             let standings = Standings::from(claim.standing(decision, now));
-            return Ok(Verdict::new(standings, [decision.answer]));
+            return Ok(Verdict::new(standings, decision.answer));
         }
         drop(counter);
         claim.readmit(now)?;
     }
 }
 
-fn take_all(limits: &[Limit], caller: &Caller<'_>, now: Timestamp) -> Result<Verdict, LimitError> {
-    let mut claims = Vec::with_capacity(limits.len());
-    for limit in limits {
-        claims.extend(limit.claim(caller, now)?);
+/// The claims of a request, each in the place of its limit; none where the limit does not apply.
+type Claims<'a> = [Option<Claim<'a>>; MAX_LIMITS];
+
+fn take_all(
+    limits: &[Limit],
+    order: &[usize],
+    caller: &Caller<'_>,
+    now: Timestamp,
+) -> Result<Verdict, LimitError> {
+    let mut claims = Claims::default();
+    for (claim, limit) in claims.iter_mut().zip(limits) {
+        *claim = limit.claim(caller, now)?;
     }
     loop {
-        if let Some(verdict) = decide(&claims, now)? {
+        if let Some(verdict) = decide(&claims, order, now)? {
             return Ok(verdict);
         }
-        claims.iter_mut().try_for_each(|claim| claim.readmit_if_evicted(now))?;
+        claims.iter_mut().flatten().try_for_each(|claim| claim.readmit_if_evicted(now))?;
     }
 }
 
 /// Decides all claims with all their counters locked; `None` if one of them was evicted.
-fn decide(claims: &[Claim<'_>], now: Timestamp) -> Result<Option<Verdict>, LimitError> {
-    let mut locked = lock(claims)?;
-    if locked.iter().any(|(_, counter)| counter.is_evicted()) {
+fn decide(
+    claims: &Claims<'_>,
+    order: &[usize],
+    now: Timestamp,
+) -> Result<Option<Verdict>, LimitError> {
+    let mut locked = lock(claims, order)?;
+    if locked.iter().flatten().any(|(_, counter)| counter.is_evicted()) {
         return Ok(None);
     }
-    let asked: Vec<_> = locked.iter().map(|(claim, counter)| claim.ask(counter, now)).collect();
-    let admitted = asked.iter().all(|answer| *answer == Answer::Admitted);
+    let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
+    // A request must wait for the last of its limits.
+    let answer = asked.max().unwrap_or(Answer::Admitted);
     let mut standings = Standings::default();
-    for (claim, counter) in &mut locked {
-        let cost = if admitted { claim.cost } else { 0 };
+    for (claim, counter) in locked.iter_mut().flatten() {
+        let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
         standings.push(claim.standing(decision, now));
     }
-    Ok(Some(Verdict::new(standings, asked)))
+    Ok(Some(Verdict::new(standings, answer)))
 }
 
-type Locked<'a> = Vec<(&'a Claim<'a>, MutexGuard<'a, Counter>)>;
+type Locked<'a> = [Option<(&'a Claim<'a>, MutexGuard<'a, Counter>)>; MAX_LIMITS];
 
-/// All counters, locked in the order of their tables: two gates that list the same limits in another
-/// order can't wait for each other.
-fn lock<'a>(claims: &'a [Claim<'a>]) -> Result<Locked<'a>, LimitError> {
-    let mut order: Vec<usize> = (0..claims.len()).collect();
-    order.sort_unstable_by_key(|index| claims[*index].limit.table().id());
-    let mut locked = Vec::with_capacity(claims.len());
-    for index in order {
-        locked.push((index, (&claims[index], claims[index].cell.lock()?)));
+/// All counters, locked in `order`, each in the place of its claim.
+fn lock<'a>(claims: &'a Claims<'a>, order: &[usize]) -> Result<Locked<'a>, LimitError> {
+    let mut locked = Locked::default();
+    for &place in order {
+        if let Some(claim) = &claims[place] {
+            locked[place] = Some((claim, claim.cell.lock()?));
+        }
     }
-    locked.sort_unstable_by_key(|(index, _)| *index);
-    Ok(locked.into_iter().map(|(_, held)| held).collect())
+    Ok(locked)
 }
 
 impl Claim<'_> {
@@ -186,13 +204,8 @@ impl Claim<'_> {
 }
 
 impl Verdict {
-    /// A request must wait for the last of its limits.
-    fn new(standings: Standings, answers: impl IntoIterator<Item = Answer>) -> Self {
-        let mut longest = Answer::Admitted;
-        for answer in answers {
-            longest = longest.max(answer);
-        }
-        match longest {
+    fn new(standings: Standings, answer: Answer) -> Self {
+        match answer {
             Answer::Admitted => Self::Admitted(standings),
             Answer::After(nanos) => {
                 Self::Denied { standings, retry_after: Some(Duration::from_nanos(nanos)) }

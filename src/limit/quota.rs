@@ -145,6 +145,12 @@ impl Quota {
         Self { limit, nanos: millis * NANOS_PER_MILLI, algorithm }
     }
 
+    /// A number for hashing: equal for equal quotas, and rarely for others.
+    #[inline]
+    pub(super) const fn mixed(&self) -> u64 {
+        self.limit ^ self.nanos.rotate_left(8) ^ (self.algorithm as u64).rotate_right(2)
+    }
+
     pub(super) const fn nanos(&self) -> u64 {
         self.nanos
     }

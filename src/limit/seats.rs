@@ -6,14 +6,16 @@ use std::sync::{Arc, OnceLock};
 
 use super::cell::{Cell, LimitError};
 use super::identity::Identity;
+use super::quota::Quota;
 use super::table::Table;
 use crate::{KeyId, KeyRecord, TenantId, Timestamp};
 
 /// The counters of the first two limits that a key's record met, so that a check with the record at
 /// hand needs no table. Later limits ask their tables.
 ///
-/// A seat is good for one owner: a record that changes its tenant is not counted for the old one. A
-/// clone has empty seats, since it may become another record.
+/// A seat is good for one owner under one quota: a record that changes its tenant is not counted
+/// for the old one, and one that is judged under another quota is counted in the table. A clone has
+/// empty seats, since it may become another record.
 #[derive(Debug, Default)]
 pub(crate) struct Seats([OnceLock<Seat>; 2]);
 
@@ -63,15 +65,16 @@ pub(super) fn cell<'a>(
     record: &'a KeyRecord,
     table: &Table,
     identity: &Identity<'_>,
+    quota: &Quota,
     now: Timestamp,
 ) -> Result<Held<'a>, LimitError> {
     let Seats(seats) = record.seats();
     for seat in seats.iter().filter_map(OnceLock::get) {
-        if seat.table == table.id() && seat.owner.is(identity) {
+        if seat.table == table.id() && seat.owner.is(identity) && seat.cell.is_under(quota) {
             return Ok(Held::Seat(&seat.cell));
         }
     }
-    sit_down(record, table, identity, now).map(Held::Own)
+    sit_down(record, table, identity, quota, now).map(Held::Own)
 }
 
 #[cold]
@@ -79,9 +82,10 @@ fn sit_down(
     record: &KeyRecord,
     table: &Table,
     identity: &Identity<'_>,
+    quota: &Quota,
     now: Timestamp,
 ) -> Result<Arc<Cell>, LimitError> {
-    let cell = table.cell(identity, now)?;
+    let cell = table.cell(identity, quota, now)?;
     let Seats(seats) = record.seats();
     let taken = seats.iter().filter_map(OnceLock::get).any(|seat| seat.table == table.id());
     for free in seats.iter().filter(|seat| !taken && seat.get().is_none()) {

@@ -120,7 +120,11 @@ impl Standings {
     pub fn push(&mut self, standing: Standing) {
         self.0 = match std::mem::take(&mut self.0) {
             Kept::None => Kept::One(standing),
-            Kept::One(first) => Kept::Many(vec![first, standing]),
+            Kept::One(first) => {
+                let mut all = Vec::with_capacity(4);
+                all.extend([first, standing]);
+                Kept::Many(all)
+            }
             Kept::Many(mut all) => {
                 all.push(standing);
                 Kept::Many(all)

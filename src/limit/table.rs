@@ -1,4 +1,4 @@
-//! All counters of one limit: found by identity, and never more of them than its capacity.
+//! All counters of one limit: found by identity and quota, never more of them than its capacity.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
-use super::cell::{Cell, LimitError};
-use super::identity::{Identity, Parts};
+use super::cell::{Account, Cell, LimitError};
+use super::identity::Identity;
+use super::quota::Quota;
 use crate::Timestamp;
 
 const MAX_SHARDS: usize = 64;
@@ -23,7 +24,8 @@ const EXHAUSTED: u64 = 1 << 20;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// Counters by identity. The hash is keyed, so that nobody can choose identities that collide.
+/// Counters by identity and quota. The hash is keyed, so that nobody can choose identities that
+/// collide.
 pub(crate) struct Table {
     id: u64,
     hasher: RandomState,
@@ -31,7 +33,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Room for `capacity` identities, at least 1.
+    /// Room for `capacity` counters, at least 1.
     pub(crate) fn new(capacity: usize) -> Self {
         let count = (capacity / MIN_CELLS_PER_SHARD).clamp(1, MAX_SHARDS);
         let share = |index| capacity / count + usize::from(index < capacity % count);
@@ -45,51 +47,59 @@ impl Table {
         self.id
     }
 
-    /// The counter of `identity`, a new one if there is none. Allocates for a new one only.
+    /// The counter of `identity` under `quota`, a new one if there is none. Allocates for a new one
+    /// only.
     pub(crate) fn cell(
         &self,
         identity: &Identity<'_>,
+        quota: &Quota,
         now: Timestamp,
     ) -> Result<Arc<Cell>, LimitError> {
-        let parts = identity.parts();
-        let hash = self.hash(parts);
+        let digest = identity.digest();
+        let account = Account::new(digest.as_ref().unwrap_or(identity), quota);
+        let hash = self.hash(account);
         let mut shard = self.shard(hash)?;
-        if let Some(cell) = shard.find(hash, parts) {
+        if let Some(cell) = shard.find(hash, account) {
             return Ok(cell.clone());
         }
-        let cell = Arc::new(Cell::new(parts));
-        shard.insert(hash, cell.clone(), now, |cell| self.hash(cell.identity().parts()));
+        let cell = Arc::new(Cell::new(account));
+        shard.insert(hash, cell.clone(), now, |cell| self.hash(cell.account()));
         Ok(cell)
     }
 
-    /// The counter of `identity`, if it has one.
-    pub(crate) fn find(&self, identity: &Identity<'_>) -> Result<Option<Arc<Cell>>, LimitError> {
-        let parts = identity.parts();
-        let hash = self.hash(parts);
-        Ok(self.shard(hash)?.find(hash, parts).cloned())
+    /// The counter of `identity` under `quota`, if it has one.
+    pub(crate) fn find(
+        &self,
+        identity: &Identity<'_>,
+        quota: &Quota,
+    ) -> Result<Option<Arc<Cell>>, LimitError> {
+        let digest = identity.digest();
+        let account = Account::new(digest.as_ref().unwrap_or(identity), quota);
+        let hash = self.hash(account);
+        Ok(self.shard(hash)?.find(hash, account).cloned())
     }
 
-    /// The counter that now counts for the identity of `evicted`: another's, if one came in
-    /// between, else `evicted` itself, taken back with its count. So those who kept it at hand keep
-    /// the one that counts.
+    /// The counter that now counts for the account of `evicted`: another's, if one came in between,
+    /// else `evicted` itself, taken back with its count. So those who kept it at hand keep the one
+    /// that counts.
     pub(crate) fn readmit(
         &self,
         evicted: &Arc<Cell>,
         now: Timestamp,
     ) -> Result<Arc<Cell>, LimitError> {
-        let parts = evicted.identity().parts();
-        let hash = self.hash(parts);
+        let account = evicted.account();
+        let hash = self.hash(account);
         let mut shard = self.shard(hash)?;
-        if let Some(cell) = shard.find(hash, parts) {
+        if let Some(cell) = shard.find(hash, account) {
             return Ok(cell.clone());
         }
-        shard.insert(hash, evicted.clone(), now, |cell| self.hash(cell.identity().parts()));
+        shard.insert(hash, evicted.clone(), now, |cell| self.hash(cell.account()));
         evicted.restore();
         Ok(evicted.clone())
     }
 
-    fn hash(&self, parts: Parts<'_>) -> u64 {
-        self.hasher.hash_one(parts)
+    fn hash(&self, account: Account<'_>) -> u64 {
+        self.hasher.hash_one(account)
     }
 
     fn shard(&self, hash: u64) -> Result<MutexGuard<'_, Shard>, LimitError> {
@@ -101,6 +111,15 @@ impl Table {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().map_or(0, |shard| shard.cells.len())).sum()
+    }
+
+    /// The bytes of all identities.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> usize {
+        let bytes = |shard: &Mutex<Shard>| {
+            shard.lock().map_or(0, |shard| shard.cells.iter().map(|c| c.identity().bytes()).sum())
+        };
+        self.shards.iter().map(bytes).sum()
     }
 
     #[cfg(test)]
@@ -135,8 +154,8 @@ impl Shard {
         Self { cells: HashTable::new(), capacity, hand: 0 }
     }
 
-    fn find(&self, hash: u64, parts: Parts<'_>) -> Option<&Arc<Cell>> {
-        self.cells.find(hash, |cell| cell.identity().is(parts))
+    fn find(&self, hash: u64, account: Account<'_>) -> Option<&Arc<Cell>> {
+        self.cells.find(hash, |cell| cell.is(account))
     }
 
     fn insert(

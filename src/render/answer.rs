@@ -206,18 +206,17 @@ const OF_THE_OLD_BODY: [HeaderName; 11] = [
 /// Long enough for a store to come back, short enough that no client gives up.
 const A_MOMENT: Duration = Duration::from_secs(5);
 
-/// Every 429 and 503 says when to come back, in `Retry-After` and in the body alike.
+/// Says when to come back: always where failures are too many or a store is away. A rate limit that
+/// knows no wait is one that no wait would satisfy, so there none is made up.
 fn with_wait(why: Rejection, standings: &Standings) -> Rejection {
-    let wait = match why.kind() {
-        _ if why.retry_after().is_some() => None,
+    match why.kind() {
+        _ if why.retry_after().is_some() => why,
         RejectionKind::RateLimited => {
-            Some(standings.tightest().map_or(A_MOMENT, |s| s.reset_after))
+            why.with_reset(standings.tightest().map_or(A_MOMENT, |s| s.reset_after))
         }
-        RejectionKind::TooManyFailures | RejectionKind::Unavailable => Some(A_MOMENT),
-        _ => None,
-    };
-    match wait {
-        Some(wait) => why.with_retry_after(wait),
-        None => why,
+        RejectionKind::TooManyFailures | RejectionKind::Unavailable => {
+            why.with_retry_after(A_MOMENT)
+        }
+        _ => why,
     }
 }

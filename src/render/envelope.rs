@@ -31,7 +31,9 @@ pub struct Envelope {
 impl Envelope {
     /// `{"success":false,"error":"Rate limit exceeded","code":"RATE_LIMIT_EXCEEDED","retryAfter":3600}`
     ///
-    /// `retryAfter`, in seconds, stands where the status is 429.
+    /// `retryAfter`, in seconds, stands where the status is 429. It is what `Retry-After` says; on a
+    /// 429 without that header, which no wait would help, it is the time until the tightest limit's
+    /// window ends.
     pub fn g_tateth() -> Self {
         Self::new(Form::Success, Wording::new(g_tateth_code, g_tateth_text))
     }
@@ -78,7 +80,7 @@ impl Envelope {
     /// The number of seconds that the body tells, if it does.
     fn retry_after(&self, rejection: &Rejection) -> Option<u64> {
         let told = matches!(self.form, Form::Success) && rejection.status() == 429;
-        told.then(|| rejection.retry_after_secs()).flatten()
+        told.then(|| rejection.wait_or_reset_secs()).flatten()
     }
 }
 

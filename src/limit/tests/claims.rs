@@ -117,13 +117,85 @@ fn the_plan_picks_the_quota() {
 }
 
 #[test]
-fn a_change_of_plan_takes_the_count_along() {
+fn a_change_of_plan_starts_a_new_count() {
     let limits =
         limits([Limit::per_tenant(hour(1)).plan("starter", hour(2)).plan("enterprise", hour(5))]);
     assert_eq!(admitted(&limits, &on_plan("a", "starter"), noon(), 9), 2);
-    assert_eq!(admitted(&limits, &on_plan("a", "enterprise"), noon(), 9), 3);
-    assert_eq!(admitted(&limits, &on_plan("a", "starter"), noon(), 9), 0);
+    assert_eq!(admitted(&limits, &on_plan("a", "enterprise"), noon(), 9), 5);
+    assert_eq!(admitted(&limits, &on_plan("a", "starter"), noon(), 9), 0, "and back to the old");
     assert_eq!(take(&limits, &on_plan("a", "starter"), noon()).remaining(), [0]);
+}
+
+#[test]
+fn plans_of_one_quota_share_a_count() {
+    let limits = limits([Limit::per_tenant(hour(1)).plan("a", hour(3)).plan("b", hour(3))]);
+    assert_eq!(admitted(&limits, &on_plan("k", "a"), noon(), 2), 2);
+    assert_eq!(admitted(&limits, &on_plan("k", "b"), noon(), 9), 1);
+}
+
+/// Two quotas for one tenant: of every algorithm, with limits and windows that differ.
+fn pairs() -> Vec<[Quota; 2]> {
+    let mut pairs = Vec::new();
+    for one in ALGORITHMS {
+        for other in ALGORITHMS {
+            pairs.push([quota(100, 3_600_000, one), quota(5, 3_600_000, other)]);
+            pairs.push([quota(100, 86_400_000, one), quota(5, 3_600_000, other)]);
+            pairs.push([quota(100, 3_600_000, one), quota(5, 86_400_000, other)]);
+            pairs.push([quota(100, 86_400_000, one), quota(100, 3_600_000, other)]);
+        }
+    }
+    pairs
+}
+
+/// At most the sum where the quotas differ, and where they don't one of them.
+fn bound([one, other]: [Quota; 2]) -> u64 {
+    if one == other { one.limit() } else { one.limit() + other.limit() }
+}
+
+fn alternate(limits: [&Limits; 2], callers: [&Principal; 2]) -> u64 {
+    let turn = |n: usize| admitted(limits[n % 2], callers[n % 2], noon(), 1 + n as u64 % 3);
+    (0..300).map(turn).sum()
+}
+
+#[test]
+fn alternating_two_plans_admits_at_most_the_sum() {
+    for pair in pairs() {
+        let limits = limits([Limit::per_tenant(pair[0]).plan("other", pair[1])]);
+        // Keys with seats, and a token, of which no directory told the plan, in the table.
+        let (plain, other) = (key("a", "acme"), on_plan("b", "other"));
+        assert_eq!(alternate([&limits, &limits], [&plain, &other]), bound(pair), "{pair:?}");
+        let token = token(Some("acme"));
+        assert_eq!(alternate([&limits, &limits], [&token, &other]), 0, "the same counts");
+    }
+}
+
+#[test]
+fn alternating_two_gates_with_clones_of_a_limit_admits_at_most_the_sum() {
+    for pair in pairs() {
+        for sharing in [Limit::per_tenant, Limit::per_key, Limit::per_address] {
+            let limit = sharing(pair[0]);
+            let other = limit.clone().plan("mine", pair[1]);
+            let (one, two) = (limits([limit.clone()]), limits([other.clone()]));
+            let caller = on_plan("k", "mine");
+            let total = alternate([&one, &two], [&caller, &caller]);
+            assert_eq!(total, bound(pair), "one record: {pair:?}");
+
+            let several = |limit| limits([limit, Limit::by(hour(1), |_| None)]);
+            let gates = [&several(limit), &several(other)];
+            assert_eq!(alternate(gates, [&caller, &caller]), 0, "the same counts");
+        }
+    }
+}
+
+#[test]
+fn alternating_key_quotas_admits_at_most_the_sum() {
+    for pair in pairs() {
+        let limits = limits([Limit::per_key(hour(1)).prefer_key_quota()]);
+        let with =
+            |quota| Principal::of_key(Arc::new(record("k", Tenant::new("acme")).with_quota(quota)));
+        let (one, other) = (with(pair[0]), with(pair[1]));
+        assert_eq!(alternate([&limits, &limits], [&one, &other]), bound(pair), "{pair:?}");
+    }
 }
 
 #[test]
@@ -273,7 +345,7 @@ fn a_poisoned_counter_lets_nobody_in_and_counts_nothing() {
     let caller = key("k", "acme");
     take(&both, &caller, noon());
     let identity = crate::limit::identity::Identity::Key("k");
-    per_key.table().find(&identity).unwrap().unwrap().poison();
+    per_key.table().find(&identity, &hour(5)).unwrap().unwrap().poison();
 
     let head = head();
     let asking = Caller::new(&caller, (&head).into(), None);

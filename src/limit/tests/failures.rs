@@ -60,6 +60,17 @@ fn those_without_an_address_share_a_budget() {
 }
 
 #[test]
+fn nobody_without_an_address_is_refused_for_the_failures_of_others() {
+    let budget = budget(1).before_verification();
+    for _ in 0..9 {
+        let _ = budget.record(None, noon());
+    }
+    assert_eq!(budget.exhausted(None, noon()).unwrap(), None);
+    assert!(budget.check(None, noon()).is_ok());
+    assert!(budget.fail(None, noon()).is_err(), "another failure is");
+}
+
+#[test]
 fn a_look_tells_the_wait_and_counts_nothing() {
     let budget = budget(1);
     let look = |now| budget.exhausted(address("192.0.2.1"), now).unwrap();
@@ -123,7 +134,7 @@ fn a_poisoned_count_lets_nobody_pass() {
     let budget = budget(2);
     fail(&budget, "192.0.2.1");
     let identity = crate::limit::identity::Identity::network(address("192.0.2.1"), 64);
-    budget.table.find(&identity).unwrap().unwrap().poison();
+    budget.table.find(&identity, &budget.quota).unwrap().unwrap().poison();
     assert!(budget.record(address("192.0.2.1"), noon()).is_err());
     assert!(budget.exhausted(address("192.0.2.1"), noon()).is_err());
     assert_eq!(fail(&budget, "192.0.2.2"), None);
@@ -164,7 +175,7 @@ fn a_service_that_checks_passwords_is_told_whom_to_refuse() {
     }
     assert!(budget.check(from, after(60)).is_ok(), "a minute later");
     let identity = crate::limit::identity::Identity::network(from, 64);
-    budget.table.find(&identity).unwrap().unwrap().poison();
+    budget.table.find(&identity, &budget.quota).unwrap().unwrap().poison();
     for refused in [budget.check(from, noon()), budget.fail(from, noon())] {
         assert_eq!(refused.unwrap_err().kind(), Unavailable);
     }

@@ -72,3 +72,37 @@ fn an_ipv4_address_is_the_same_in_ipv6_clothes_and_never_grouped() {
     assert!(!same("192.0.2.1", "::ffff:192.0.2.2", 64));
     assert!(!same("192.0.2.1", "::192.0.2.1", 64));
 }
+
+#[test]
+fn only_a_long_text_becomes_a_digest() {
+    let (short, long) = ("x".repeat(64), "x".repeat(65));
+    assert!(Identity::Key(&short).digest().is_none());
+    assert!(Identity::Key(&long).digest().is_some());
+    assert!(subject(&short, "").digest().is_none());
+    assert!(subject(&short, "x").digest().is_some(), "both together");
+    assert!(all().iter().all(|one| one.digest().is_none()));
+}
+
+#[test]
+fn digests_meet_only_when_their_texts_do() {
+    let (x, y) = ("x".repeat(100), "x".repeat(100) + "y");
+    let long = [
+        Identity::Tenant(&x),
+        Identity::Tenant(&y),
+        Identity::Key(&x),
+        Identity::Text(Cow::Borrowed(&x)),
+        subject(&x, ""),
+        subject("", &x),
+        subject(&x, "y"),
+        subject("x", &y),
+        subject(&x[..50], &y[50..]),
+    ];
+    let digests: Vec<_> = long.iter().map(|one| one.digest().unwrap()).collect();
+    for (i, one) in digests.iter().enumerate() {
+        let kept = Kept::new(one.parts());
+        assert_eq!(kept.parts(), one.parts());
+        for (j, other) in digests.iter().enumerate() {
+            assert_eq!(kept.is(other.parts()), i == j, "{one:?} and {other:?}");
+        }
+    }
+}

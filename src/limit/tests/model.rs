@@ -73,6 +73,30 @@ proptest! {
     }
 
     #[test]
+    fn each_quota_of_a_caller_counts_as_if_it_were_alone(
+        quotas in [any_quota(), any_quota()],
+        seated in any::<bool>(),
+        calls in prop::collection::vec((0..SECOND, 0..2_usize), 1..80),
+    ) {
+        prop_assume!(quotas[0] != quotas[1]);
+        let sharing = if seated { Limit::per_key } else { Limit::per_address };
+        let limit = sharing(quotas[0]);
+        let other = limit.clone().plan("other", quotas[1]);
+        let gates = [limits([limit]), limits([other])];
+        let tenant = Tenant::new("acme").with_plan("other");
+        let caller = Principal::of_key(Arc::new(record("k", tenant)));
+        let (mut plain, mut now) = ([Plain::default(), Plain::default()], NOON);
+        for (step, which) in calls {
+            now += step / 4;
+            let (state, answer, remaining) = plain[which].ask("k", &quotas[which], now, 1);
+            plain[which].0.insert("k".to_owned(), state);
+            let verdict = take(&gates[which], &caller, at(now));
+            prop_assert_eq!(verdict.is_admitted(), answer == Answer::Admitted);
+            prop_assert_eq!(verdict.remaining(), [remaining]);
+        }
+    }
+
+    #[test]
     fn a_refused_request_is_let_in_after_the_wait_it_was_told(
         quotas in [any_quota(), any_quota()],
         calls in prop::collection::vec(0..SECOND / 10, 1..80),
@@ -100,7 +124,7 @@ proptest! {
         let (table, mut counts, mut now) = (Table::new(capacity), HashMap::new(), NOON);
         for (who, step) in calls {
             now += step / 1_000;
-            let cell = table.cell(&Identity::Key(&who.to_string()), at(now)).unwrap();
+            let cell = table.cell(&Identity::Key(&who.to_string()), &quota, at(now)).unwrap();
             let decision = cell.lock().unwrap().take(&quota, at(now), 1);
             let count = counts.entry(who).or_insert(0_u64);
             *count = (*count + 1).min(quota.limit());

@@ -5,6 +5,10 @@ use crate::limit::identity::Identity;
 use crate::limit::seats::{Held, cell};
 use crate::limit::table::Table;
 
+fn hourly() -> Quota {
+    Quota::per_hour(10).unwrap()
+}
+
 fn is_seated(held: &Held<'_>) -> bool {
     matches!(held, Held::Seat(_))
 }
@@ -22,13 +26,14 @@ fn the_first_two_tables_are_seated_and_later_ones_served() {
     let tables = [Table::new(10), Table::new(10), Table::new(10)];
     let record = record("k", Tenant::new("acme"));
     for table in &tables {
-        assert!(!is_seated(&cell(&record, table, &by_key(&record), noon()).unwrap()));
+        assert!(!is_seated(&cell(&record, table, &by_key(&record), &hourly(), noon()).unwrap()));
     }
-    let seated = |table| is_seated(&cell(&record, table, &by_key(&record), noon()).unwrap());
+    let seated =
+        |table| is_seated(&cell(&record, table, &by_key(&record), &hourly(), noon()).unwrap());
     assert_eq!(tables.each_ref().map(seated), [true, true, false]);
     for table in &tables {
-        let held = cell(&record, table, &by_key(&record), noon()).unwrap();
-        assert!(Arc::ptr_eq(&held, &table.cell(&by_key(&record), noon()).unwrap()));
+        let held = cell(&record, table, &by_key(&record), &hourly(), noon()).unwrap();
+        assert!(Arc::ptr_eq(&held, &table.cell(&by_key(&record), &hourly(), noon()).unwrap()));
     }
 }
 
@@ -36,8 +41,8 @@ fn the_first_two_tables_are_seated_and_later_ones_served() {
 fn two_records_of_a_tenant_hold_one_counter() {
     let table = Table::new(10);
     let (one, two) = (record("k1", Tenant::new("acme")), record("k2", Tenant::new("acme")));
-    let first = cell(&one, &table, &by_tenant(&one), noon()).unwrap();
-    let second = cell(&two, &table, &by_tenant(&two), noon()).unwrap();
+    let first = cell(&one, &table, &by_tenant(&one), &hourly(), noon()).unwrap();
+    let second = cell(&two, &table, &by_tenant(&two), &hourly(), noon()).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     assert_eq!(table.len(), 1);
 }
@@ -46,23 +51,23 @@ fn two_records_of_a_tenant_hold_one_counter() {
 fn a_clone_of_a_record_has_empty_seats() {
     let table = Table::new(10);
     let one = record("k", Tenant::new("acme"));
-    cell(&one, &table, &by_key(&one), noon()).unwrap();
+    cell(&one, &table, &by_key(&one), &hourly(), noon()).unwrap();
     let clone = one.clone();
-    assert!(!is_seated(&cell(&clone, &table, &by_key(&clone), noon()).unwrap()));
-    assert!(is_seated(&cell(&clone, &table, &by_key(&clone), noon()).unwrap()));
+    assert!(!is_seated(&cell(&clone, &table, &by_key(&clone), &hourly(), noon()).unwrap()));
+    assert!(is_seated(&cell(&clone, &table, &by_key(&clone), &hourly(), noon()).unwrap()));
 }
 
 #[test]
 fn a_seat_serves_its_owner_only() {
     let table = Table::new(10);
     let one = record("same", Tenant::new("same"));
-    let key = cell(&one, &table, &by_key(&one), noon()).unwrap();
-    let tenant = cell(&one, &table, &by_tenant(&one), noon()).unwrap();
+    let key = cell(&one, &table, &by_key(&one), &hourly(), noon()).unwrap();
+    let tenant = cell(&one, &table, &by_tenant(&one), &hourly(), noon()).unwrap();
     assert!(!is_seated(&tenant));
     assert!(!Arc::ptr_eq(&key, &tenant));
 
     let moved = one.with_tenant(Tenant::new("other"));
-    let held = cell(&moved, &table, &by_tenant(&moved), noon()).unwrap();
+    let held = cell(&moved, &table, &by_tenant(&moved), &hourly(), noon()).unwrap();
     assert!(held.identity().is(Identity::Tenant("other").parts()));
 }
 
@@ -72,7 +77,23 @@ fn one_text_for_key_and_tenant_is_still_two_owners() {
     let text: Arc<str> = "same".into();
     let tenant = Tenant::new(crate::TenantId::new(text.clone()));
     let one = KeyRecord::new(crate::KeyId::new(text), KeyDigest::of("k"), tenant);
-    let key = cell(&one, &table, &by_key(&one), noon()).unwrap();
-    let tenant = cell(&one, &table, &by_tenant(&one), noon()).unwrap();
+    let key = cell(&one, &table, &by_key(&one), &hourly(), noon()).unwrap();
+    let tenant = cell(&one, &table, &by_tenant(&one), &hourly(), noon()).unwrap();
     assert!(!Arc::ptr_eq(&key, &tenant));
+}
+
+#[test]
+fn a_seat_serves_its_quota_only() {
+    let table = Table::new(10);
+    let one = record("k", Tenant::new("acme"));
+    let (hour, day) = (hourly(), Quota::per_day(10).unwrap());
+    let first = cell(&one, &table, &by_key(&one), &hour, noon()).unwrap();
+    let other = cell(&one, &table, &by_key(&one), &day, noon()).unwrap();
+    assert!(!Arc::ptr_eq(&first, &other));
+    for _ in 0..2 {
+        let held = cell(&one, &table, &by_key(&one), &day, noon()).unwrap();
+        assert!(!is_seated(&held) && Arc::ptr_eq(&held, &other));
+        let held = cell(&one, &table, &by_key(&one), &hour, noon()).unwrap();
+        assert!(is_seated(&held) && Arc::ptr_eq(&held, &first));
+    }
 }

@@ -12,17 +12,17 @@ fn hourly() -> Quota {
 }
 
 fn spend(table: &Table, id: &str, quota: &Quota, now: Timestamp, cost: u64) -> Answer {
-    let cell = table.cell(&Identity::Key(id), now).unwrap();
+    let cell = table.cell(&Identity::Key(id), quota, now).unwrap();
     cell.lock().unwrap().take(quota, now, cost).answer
 }
 
 #[test]
 fn finds_what_it_has_and_nothing_else() {
     let table = Table::new(100);
-    let cell = table.cell(&Identity::Key("a"), noon()).unwrap();
-    assert!(Arc::ptr_eq(&cell, &table.cell(&Identity::Key("a"), noon()).unwrap()));
-    assert!(Arc::ptr_eq(&cell, &table.find(&Identity::Key("a")).unwrap().unwrap()));
-    assert!(table.find(&Identity::Tenant("a")).unwrap().is_none());
+    let cell = table.cell(&Identity::Key("a"), &hourly(), noon()).unwrap();
+    assert!(Arc::ptr_eq(&cell, &table.cell(&Identity::Key("a"), &hourly(), noon()).unwrap()));
+    assert!(Arc::ptr_eq(&cell, &table.find(&Identity::Key("a"), &hourly()).unwrap().unwrap()));
+    assert!(table.find(&Identity::Tenant("a"), &hourly()).unwrap().is_none());
     assert_eq!(table.len(), 1, "looking adds nothing");
 }
 
@@ -50,11 +50,68 @@ fn a_million_identities_neither_fill_it_nor_free_a_caller_at_its_limit() {
 fn an_identity_stays_within_a_hundred_bytes() {
     let table = Table::new(100_000);
     for n in 0..100_000 {
-        table.cell(&Identity::Key(&n.to_string()), noon()).unwrap();
+        table.cell(&Identity::Key(&n.to_string()), &hourly(), noon()).unwrap();
     }
     // Cell and Arc are 72 bytes, 16 of them the pointer to the identity's text.
     let overhead = table.allocated().div_ceil(table.len()) + 72;
     assert!(overhead <= 100, "{overhead}");
+}
+
+#[test]
+fn long_identities_are_kept_as_digests() {
+    const LONGEST: usize = 66;
+    let table = Table::new(500);
+    let header = "x".repeat(8_000);
+    for n in 0..1_000 {
+        let text = format!("{header}{n}");
+        let identity = match n % 4 {
+            0 => Identity::Tenant(&text),
+            1 => Identity::Key(&text),
+            2 => Identity::Subject { issuer: &header, subject: &text },
+            _ => Identity::Text(text.as_str().into()),
+        };
+        table.cell(&identity, &hourly(), noon()).unwrap();
+    }
+    assert!(table.len() > 250);
+    assert!(table.text() <= table.len() * LONGEST, "{}", table.text());
+    let longest = "x".repeat(64);
+    let table = Table::new(1);
+    table.cell(&Identity::Key(&longest), &hourly(), noon()).unwrap();
+    assert_eq!(table.text(), LONGEST);
+}
+
+#[test]
+fn long_identities_with_one_beginning_have_their_own_counters() {
+    let table = Table::new(100);
+    let (one, other) = ("x".repeat(200) + "1", "x".repeat(200) + "2");
+    assert_eq!(spend(&table, &one, &hourly(), noon(), 100), Answer::Admitted);
+    assert_eq!(spend(&table, &other, &hourly(), noon(), 100), Answer::Admitted);
+    assert!(matches!(spend(&table, &one, &hourly(), noon(), 1), Answer::After(_)));
+    assert!(table.find(&Identity::Key(&one), &hourly()).unwrap().is_some());
+    assert!(table.find(&Identity::Tenant(&one), &hourly()).unwrap().is_none());
+}
+
+#[test]
+fn an_evicted_counter_of_a_long_identity_comes_back() {
+    let table = Table::new(1);
+    let long = "x".repeat(200);
+    let held = table.cell(&Identity::Key(&long), &hourly(), noon()).unwrap();
+    held.lock().unwrap().take(&hourly(), noon(), 40);
+    table.cell(&Identity::Key("other"), &hourly(), noon()).unwrap();
+    table.readmit(&held, noon()).unwrap();
+    assert!(Arc::ptr_eq(&held, &table.cell(&Identity::Key(&long), &hourly(), noon()).unwrap()));
+}
+
+#[test]
+fn a_quota_has_its_own_counter_and_comes_back_to_it() {
+    let table = Table::new(100);
+    let other = Quota::per_hour(101).unwrap();
+    assert_eq!(spend(&table, "a", &hourly(), noon(), 100), Answer::Admitted);
+    assert_eq!(spend(&table, "a", &other, noon(), 101), Answer::Admitted);
+    for quota in [hourly(), other] {
+        assert!(matches!(spend(&table, "a", &quota, noon(), 1), Answer::After(_)));
+    }
+    assert_eq!(table.len(), 2);
 }
 
 #[test]
@@ -68,8 +125,9 @@ fn whose_quota_is_whole_again_goes_first() {
     for n in 0..32 {
         spend(&table, &format!("new{n}"), &hour, after(2), 1);
     }
-    let kept =
-        (0..32).filter(|n| table.find(&Identity::Key(&format!("long{n}"))).unwrap().is_some());
+    let is_kept =
+        |n: &i32| table.find(&Identity::Key(&format!("long{n}")), &hour).unwrap().is_some();
+    let kept = (0..32).filter(is_kept);
     assert!(kept.count() >= 28, "a sample without anyone expired may drop a few");
     assert!(table.len() <= 64);
 }
@@ -77,11 +135,12 @@ fn whose_quota_is_whole_again_goes_first() {
 #[test]
 fn of_two_the_one_goes_that_has_consumed_the_smaller_share() {
     let table = Table::new(2);
-    spend(&table, "small", &Quota::per_hour(10).unwrap(), noon(), 10);
-    spend(&table, "large", &Quota::per_hour(10_000).unwrap(), noon(), 5_000);
+    let (small, large) = (Quota::per_hour(10).unwrap(), Quota::per_hour(10_000).unwrap());
+    spend(&table, "small", &small, noon(), 10);
+    spend(&table, "large", &large, noon(), 5_000);
     spend(&table, "new", &hourly(), noon(), 1);
-    assert!(table.find(&Identity::Key("small")).unwrap().is_some());
-    assert!(table.find(&Identity::Key("large")).unwrap().is_none());
+    assert!(table.find(&Identity::Key("small"), &small).unwrap().is_some());
+    assert!(table.find(&Identity::Key("large"), &large).unwrap().is_none());
 }
 
 #[test]
@@ -96,9 +155,9 @@ fn room_for_one_is_enough() {
 #[test]
 fn an_evicted_counter_comes_back_with_its_count() {
     let table = Table::new(1);
-    let held = table.cell(&Identity::Key("held"), noon()).unwrap();
+    let held = table.cell(&Identity::Key("held"), &hourly(), noon()).unwrap();
     held.lock().unwrap().take(&hourly(), noon(), 40);
-    table.cell(&Identity::Key("other"), noon()).unwrap();
+    table.cell(&Identity::Key("other"), &hourly(), noon()).unwrap();
     assert!(held.lock().unwrap().is_evicted());
 
     let back = table.readmit(&held, noon()).unwrap();
@@ -111,9 +170,9 @@ fn an_evicted_counter_comes_back_with_its_count() {
 #[test]
 fn an_evicted_counter_yields_to_the_one_that_came_in_between() {
     let table = Table::new(1);
-    let held = table.cell(&Identity::Key("held"), noon()).unwrap();
-    table.cell(&Identity::Key("other"), noon()).unwrap();
-    let fresh = table.cell(&Identity::Key("held"), noon()).unwrap();
+    let held = table.cell(&Identity::Key("held"), &hourly(), noon()).unwrap();
+    table.cell(&Identity::Key("other"), &hourly(), noon()).unwrap();
+    let fresh = table.cell(&Identity::Key("held"), &hourly(), noon()).unwrap();
     assert!(!Arc::ptr_eq(&held, &fresh));
     assert!(Arc::ptr_eq(&table.readmit(&held, noon()).unwrap(), &fresh));
     assert!(held.lock().unwrap().is_evicted(), "nobody may count here any more");
@@ -122,9 +181,9 @@ fn an_evicted_counter_yields_to_the_one_that_came_in_between() {
 #[test]
 fn a_poisoned_counter_is_the_first_to_go() {
     let table = Table::new(2);
-    table.cell(&Identity::Key("poisoned"), noon()).unwrap().poison();
+    table.cell(&Identity::Key("poisoned"), &hourly(), noon()).unwrap().poison();
     spend(&table, "good", &hourly(), noon(), 1);
     spend(&table, "new", &hourly(), noon(), 1);
-    assert!(table.find(&Identity::Key("poisoned")).unwrap().is_none());
-    assert!(table.find(&Identity::Key("good")).unwrap().is_some());
+    assert!(table.find(&Identity::Key("poisoned"), &hourly()).unwrap().is_none());
+    assert!(table.find(&Identity::Key("good"), &hourly()).unwrap().is_some());
 }
