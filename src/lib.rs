@@ -53,6 +53,9 @@
 //! | `rust_crypto` | | JWT signatures in pure Rust, for builds without a C compiler; RSA about ten times slower |
 //! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
+//! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
+//! | `postgres` | | [`store`] on a server: `PostgresStore` |
+//! | `conformance` | | `store::conformance`, the tests of a store of your own |
 //! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
 //!
 //! Features only add. With both of the first two, AWS-LC verifies; with neither, every JWT key is

@@ -172,6 +172,17 @@ impl KeyFilter {
         self
     }
 
+    /// The environment asked for, for a store that filters by itself; `None` for any.
+    pub const fn only_environment(&self) -> Option<Environment> {
+        self.environment
+    }
+
+    /// Whether keys in use are asked for, or others; `None` for all. See [`admits`](Self::admits)
+    /// for what is in use.
+    pub const fn only_active(&self) -> Option<bool> {
+        self.active
+    }
+
     /// True when `record` is one of those asked for.
     pub fn admits(&self, record: &KeyRecord, now: Timestamp) -> bool {
         let expired = record.expires().is_some_and(|end| now >= end);

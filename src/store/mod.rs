@@ -12,7 +12,17 @@
 //! | [`KeyAdmin`] | issuing and managing keys | a read-only backend need not have it |
 //! | [`UsageStore`] | use by month and endpoint | |
 //!
-//! [`MemoryStore`] is all four.
+//! | store | feature | keeps keys | for |
+//! | --- | --- | --- | --- |
+//! | [`MemoryStore`] | | until the process ends | tests, keys that come from elsewhere |
+//! | `SqliteStore` | `sqlite` | in a file | one machine, no server |
+//! | `PostgresStore` | `postgres` | on a server | many machines |
+//!
+//! Each is all four. Those on a database make their tables themselves, when they are opened: they are
+//! named `keygate_…`, and many nodes may start at once.
+//!
+//! A store of your own can be held to the same contract: the feature `conformance` brings
+//! `store::conformance`, fifty tests in one line.
 //!
 //! # A store of your own
 //!
@@ -66,8 +76,16 @@
 
 mod admin;
 mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod usage;
 
 use std::sync::Arc;
@@ -78,6 +96,10 @@ pub use admin::{KeyAdmin, KeyFilter, KeyPage};
 pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use usage::{Month, Usage, UsageStore, Use};
 
 use crate::{KeyDigest, KeyRecord, Tenant, TenantId};
