@@ -47,7 +47,7 @@ impl DueRotation {
     ///     .with_created(made)
     ///     .with_rotation(RotationPolicy::new(90, 7)?);
     /// let key = Arc::new(key);
-    /// let step = |day| {
+    /// let step = |day: u64| {
     ///     let due = DueRotation::of(&key, Timestamp::from_secs((20_000 + day) * DAY));
     ///     due.map(|due| due.step)
     /// };

@@ -3,7 +3,8 @@
 //! A store answers one question: what is the record of this digest? The rules (expiry, status,
 //! environment, addresses) are judged above it, for every store alike. It is asked once for each
 //! request with a well-formed key: not for a malformed one, a wrong checksum or the wrong
-//! environment.
+//! environment. Only with [`Peppers`](crate::Peppers) of former times it may be asked again, for each
+//! digest under which the key may be kept.
 //!
 //! | trait | needed for | |
 //! | --- | --- | --- |
