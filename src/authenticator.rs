@@ -14,9 +14,13 @@ use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
+use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
 use crate::trace::Who;
-use crate::{Clock, Head, KeyRecord, Policy, Principal, Rejection, Tenant, TenantId, Timestamp};
+use crate::{
+    Clock, Environment, Head, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling,
+    Rejection, Tenant, TenantId, Timestamp,
+};
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
 /// usable without one.
@@ -38,6 +42,7 @@ pub struct Authenticator {
     pub(crate) sources: Sources,
     pub(crate) formats: Formats,
     pub(crate) environments: EnvironmentPolicy,
+    pub(crate) peppers: Option<Arc<Peppers>>,
     pub(crate) store: Arc<dyn KeyStore>,
     pub(crate) verifier: Option<Arc<JwtVerifier>>,
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
@@ -50,6 +55,7 @@ pub struct Authenticator {
     pub(crate) address: ClientAddress,
     pub(crate) limits: Limits,
     pub(crate) failures: Option<FailureBudget>,
+    pub(crate) sampling: RefusalSampling,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +68,16 @@ pub struct Outcome {
     pub verdict: Result<Option<Principal>, Rejection>,
     /// Where an authenticated caller stands against its limits, refused or not.
     pub standings: Standings,
+    /// For an authenticated caller whose key has a successor: what its answer is to say, refused or
+    /// not.
+    pub deprecation: Option<Deprecation>,
+}
+
+impl Outcome {
+    /// The end of a road on which nobody was authenticated.
+    fn unknown(verdict: Result<Option<Principal>, Rejection>) -> Self {
+        Self { verdict, standings: Standings::default(), deprecation: None }
+    }
 }
 
 /// What the stores have told of a credential, or what is known without them.
@@ -118,7 +134,7 @@ impl Authenticator {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
-            Ok(Some(Credential::ApiKey(presented))) => self.ask_key(presented),
+            Ok(Some(Credential::ApiKey(key, environment))) => self.ask_key(&key, environment),
             Ok(Some(Credential::Jwt(token))) => self.ask_token(&token, now),
             Ok(None) => Identity::Known(Answer::Anonymous),
             Err(answer) => Identity::Known(answer),
@@ -132,15 +148,16 @@ impl Authenticator {
     pub(crate) fn admit(&self, request: Head<'_>, answer: Answer, now: Timestamp) -> Outcome {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
-            Ok(None) => return Outcome { verdict: Ok(None), standings: Standings::default() },
+            Ok(None) => return Outcome::unknown(Ok(None)),
             Err(refused) => return self.refuse(request, refused, now),
         };
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            self.who(request, Some(&principal)).was_refused(rejection);
+            self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
-        Outcome { verdict: judged.map(|()| Some(principal)), standings }
+        let deprecation = principal.key().and_then(Deprecation::of);
+        Outcome { verdict: judged.map(|()| Some(principal)), standings, deprecation }
     }
 
     /// A preflight that passes without a principal.
@@ -164,7 +181,11 @@ impl Authenticator {
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
     }
 
-    fn ask_key(&self, presented: Presented) -> Identity {
+    fn ask_key(&self, key: &[u8], environment: Option<Environment>) -> Identity {
+        if let Some(peppers) = &self.peppers {
+            return self.ask_peppered(peppers, key, environment);
+        }
+        let presented = Presented { digest: KeyDigest::of_bytes(key), environment };
         if let Some(found) = self.store.peek(&presented.digest) {
             return Identity::Known(Answer::Key(presented, found));
         }
@@ -310,8 +331,8 @@ impl Authenticator {
             _ => why,
         };
         let who = self.who(request, who.as_ref()).showing(|| self.shown(request));
-        who.was_refused(&rejection);
-        Outcome { verdict: Err(rejection), standings: Standings::default() }
+        who.was_refused(&rejection, &self.sampling, now);
+        Outcome::unknown(Err(rejection))
     }
 
     pub(crate) fn who(&self, request: Head<'_>, principal: Option<&Principal>) -> Who {

@@ -9,10 +9,9 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 
 use crate::RejectionKind::{self, AmbiguousCredential, KeyInvalid, TokenInvalid};
-use crate::key::verify::Presented;
 use crate::key::{Formats, Reading};
 use crate::render::Scheme;
-use crate::{ConfigError, Environment, KeyDigest, jwt};
+use crate::{ConfigError, Environment, jwt};
 
 /// Longer credentials are refused before anything is done with them, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -152,14 +151,15 @@ pub(crate) enum Sender {
 
 /// A credential of a request, told apart but not yet proved.
 pub(crate) enum Credential<'r> {
-    ApiKey(Presented),
+    /// A key's text, and the environment that it names.
+    ApiKey(Cow<'r, [u8]>, Option<Environment>),
     Jwt(Cow<'r, str>),
 }
 
 impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ApiKey(_) => "ApiKey([redacted])",
+            Self::ApiKey(..) => "ApiKey([redacted])",
             Self::Jwt(_) => "Jwt([redacted])",
         })
     }
@@ -203,8 +203,7 @@ impl<'r> Found<'r, '_> {
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
                 if environment.is_none_or(&admits) =>
             {
-                let digest = KeyDigest::of_bytes(&text);
-                Ok(Credential::ApiKey(Presented { digest, environment }))
+                Ok(Credential::ApiKey(text, environment))
             }
             _ => Err(self.source.malformed()),
         }
@@ -291,23 +290,24 @@ impl Source {
         scheme: &str,
     ) -> Result<Option<&'r [u8]>, RejectionKind> {
         let Some(value) = only(headers, &AUTHORIZATION)? else { return Ok(None) };
-        let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
-        let (name, rest) = value.split_at(end);
-        if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
+        let Some((name, mut rest)) = value.split_at_checked(scheme.len()) else { return Ok(None) };
+        if !name.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first().is_some_and(|b| *b != b' ')
+        {
             return Ok(None);
         }
-        let spaces = rest.iter().take_while(|b| **b == b' ').count();
-        self.text(Some(&rest[spaces..]))
+        while let [b' ', more @ ..] = rest {
+            rest = more;
+        }
+        self.text(Some(rest))
     }
 }
 
 /// The header's only line; two are never chosen from (RFC 9110 section 5.3).
 fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, RejectionKind> {
-    let mut lines = headers.get_all(name).iter();
-    match (lines.next(), lines.next()) {
-        (_, Some(_)) => Err(AmbiguousCredential),
-        (line, None) => Ok(line.map(HeaderValue::as_bytes)),
-    }
+    let first = headers.get(name).map(HeaderValue::as_bytes);
+    // Where every line has a name of its own, nothing is left to look for.
+    let is_only = headers.len() == headers.keys_len() || headers.get_all(name).iter().count() < 2;
+    if is_only { Ok(first) } else { Err(AmbiguousCredential) }
 }
 
 fn user_name(encoded: &[u8]) -> Result<Vec<u8>, RejectionKind> {

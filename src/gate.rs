@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::authenticator::{Answer, Authenticator, Identity, Outcome};
 use crate::body::GateBody;
 use crate::limit::Standings;
-use crate::render::{Refusals, Wire};
+use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
-use crate::{Head, Rejection, Timestamp};
+use crate::{Head, Principal, Rejection, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -38,6 +38,7 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
+    deprecation: Option<Deprecation>,
     who: Who,
 }
 
@@ -62,18 +63,26 @@ impl Gate {
         let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => {
+                let mut refusal = self.refusals.respond(why, &outcome.standings, wire);
+                deprecate(outcome.deprecation, refusal.headers_mut());
+                return Passage::Out(refusal);
+            }
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
         let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
         self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
-        if let Some(principal) = principal {
-            request.extensions_mut().insert(principal);
-        } else if is_open_preflight {
+        match principal {
+            Some(principal) => drop(request.extensions_mut().insert(principal)),
+            // That of an outer gate is not one that this gate has proved.
+            None => drop(request.extensions_mut().remove::<Principal>()),
+        }
+        if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
-        Passage::In(Exit { standings: outcome.standings, wire, needs_privacy, who })
+        let Outcome { standings, deprecation, .. } = outcome;
+        Passage::In(Exit { standings, wire, needs_privacy, deprecation, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -94,17 +103,26 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
-        exit.who.was_refused(&why);
+        exit.who.was_refused(&why, &self.authenticator.sampling, self.now());
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
+        deprecate(exit.deprecation, &mut parts.headers);
         Response::from_parts(parts, GateBody::refusal(body))
     }
 
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
         self.refusals.announce(&exit.standings, headers);
+        deprecate(exit.deprecation, headers);
         // RFC 9111 section 3.5 protects answers to `Authorization` only.
         if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
+    }
+}
+
+/// Nothing for most: their keys have no successor.
+fn deprecate(deprecation: Option<Deprecation>, headers: &mut HeaderMap) {
+    if let Some(deprecation) = deprecation {
+        deprecation.apply(headers);
     }
 }

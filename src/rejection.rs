@@ -19,10 +19,10 @@ pub enum RejectionKind {
     AmbiguousCredential,
     /// A cookie's credential with an unsafe method, and no proof that the page is of the same origin.
     CrossSite,
-    /// The path can be read in two ways: `//`, `..`, an encoded `/`, `\`, `;`.
-    InvalidPath,
     /// The credential is good but lacks a scope.
     InsufficientScope,
+    /// The path can be read in two ways: `//`, `..`, an encoded `/`, `\`, `;`.
+    InvalidPath,
     /// The key's time has passed.
     KeyExpired,
     /// The key is switched off.
@@ -53,8 +53,8 @@ impl RejectionKind {
         Self::AddressDenied,
         Self::AmbiguousCredential,
         Self::CrossSite,
-        Self::InvalidPath,
         Self::InsufficientScope,
+        Self::InvalidPath,
         Self::KeyExpired,
         Self::KeyInactive,
         Self::KeyInvalid,
@@ -181,6 +181,11 @@ impl Rejection {
     /// The HTTP status of the answer.
     pub const fn status(&self) -> StatusCode {
         self.kind.status()
+    }
+
+    /// The stable name of the kind, in snake case.
+    pub const fn code(&self) -> &'static str {
+        self.kind.code()
     }
 
     /// How long the client is asked to wait.

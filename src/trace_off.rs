@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Principal, Rejection};
+use crate::{Principal, RefusalSampling, Rejection, Timestamp};
 
 /// Who was refused; nobody asks.
 pub(crate) struct Who;
@@ -16,5 +16,5 @@ impl Who {
         self
     }
 
-    pub(crate) fn was_refused(&self, _: &Rejection) {}
+    pub(crate) fn was_refused(&self, _: &Rejection, _: &RefusalSampling, _: Timestamp) {}
 }

@@ -261,10 +261,22 @@ fn checksum(text: &[u8]) -> [u8; CHECKSUM] {
 }
 
 fn has_checksum(whole: &[u8]) -> bool {
-    whole.split_last_chunk().is_some_and(|(text, last)| checksum(text) == *last)
+    let Some((text, digits)) = whole.split_last_chunk::<CHECKSUM>() else { return false };
+    let number = digits.iter().fold(0, |number, digit| number * 62 + value(*digit));
+    number == u64::from(crc32fast::hash(text))
 }
 
-fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
+/// What a digit of base62 stands for.
+fn value(digit: u8) -> u64 {
+    u64::from(match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'A'..=b'Z' => digit - b'A' + 10,
+        b'a'..=b'z' => digit - b'a' + 36,
+        _ => u8::MAX,
+    })
+}
+
+pub(super) fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
     let full = text.len() + count;
     let mut bytes = Zeroizing::new([0; 64]);
     while text.len() < full {

@@ -94,6 +94,34 @@ pub trait KeyAdmin: KeyStore {
     }
 }
 
+#[async_trait]
+impl<S: KeyAdmin + ?Sized> KeyAdmin for Arc<S> {
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        id: &KeyId,
+    ) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).get(tenant, id).await
+    }
+
+    async fn list(&self, tenant: &TenantId, filter: &KeyFilter) -> Result<KeyPage, StoreError> {
+        (**self).list(tenant, filter).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        (**self).commit(commit).await
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        (**self).events(tenant, offset, limit).await
+    }
+}
+
 /// Which keys to list, and which page of them.
 ///
 /// ```

@@ -27,7 +27,11 @@
 //! # A store of your own
 //!
 //! A failing backend must say so: `Err` becomes a 503, `Ok(None)` a 401. Answering `Ok(None)` for a
-//! database that is away would tell good clients that their keys are gone.
+//! database that is away would tell good clients that their keys are gone. It must also bound its own
+//! wait: the gate has no timer, and a call that hangs holds its request for as long.
+//!
+//! [`KeyRecord::new`](crate::KeyRecord::new) is an active live key that never expires: a store reads
+//! status, expiry and environment too, or it admits keys that were ended.
 //!
 //! ```
 //! use std::collections::HashMap;
