@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keygate::ManualClock;
 use keygate::store::{
@@ -42,8 +42,13 @@ impl Services {
 
     /// Stops and removes everything. Statics and arguments of tests are never dropped by themselves.
     pub fn end(&self) {
-        drop(self.0.shared.lock().unwrap().take());
+        drop(self.shared().take());
         let _ = std::fs::remove_dir_all(&self.0.folder);
+    }
+
+    /// Whoever fails to start it says why; the next one tries again.
+    fn shared(&self) -> MutexGuard<'_, Option<Postgres>> {
+        self.0.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A file that is not there yet.
@@ -67,7 +72,7 @@ impl Services {
     fn url(&self) -> String {
         match std::env::var("DATABASE_URL") {
             Ok(url) if Postgres::programs().is_err() => url,
-            _ => self.0.shared.lock().unwrap().get_or_insert_with(Postgres::start).url(),
+            _ => self.shared().get_or_insert_with(Postgres::start).url(),
         }
     }
 }

@@ -19,8 +19,9 @@ use self::job::Job;
 use super::StoreError;
 use super::sql::{Database, Dialect, Query, Row, Sql, Step, Value, insert_key, sql_store};
 
-/// Connections that read at once, each on a thread of its own while it does.
-const CONNECTIONS: usize = 8;
+/// Connections that read at once, each on a thread of its own while it does. Few: lookups wait for the
+/// disk seldom, and more threads than processors only get in each other's way.
+const CONNECTIONS: usize = 4;
 
 /// Keys in an SQLite file: durable, for one machine, without a server. Clones share the connections.
 ///
@@ -71,7 +72,7 @@ impl SqliteStore {
 
     /// The keys in a database whose connections `lend` lends: a pool's, such as r2d2's, or new ones
     /// with settings of your own. It is called for each operation, on a thread that may block, and at
-    /// most nine times at once. Journal mode, busy timeout and foreign keys are then yours to set.
+    /// most five times at once. Journal mode, busy timeout and foreign keys are then yours to set.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
