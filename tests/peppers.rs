@@ -458,11 +458,19 @@ fn an_upgrade_that_fails_is_made_when_the_key_is_next_used() {
 /// Whoever holds a key must not get another's record under a digest of his own.
 #[test]
 fn a_store_that_answers_with_another_keys_record_upgrades_nothing() {
+    struct Confused(Arc<KeyRecord>, KeyDigest);
+    #[async_trait]
+    impl KeyStore for Confused {
+        async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+            Ok(Some(Arc::clone(&self.0)).filter(|_| *digest != self.1))
+        }
+    }
+    let key = live_key();
     let victim = Arc::new(kept("key_1", KeyDigest::of("the victim's")));
     let upgrades = Upgrades::new();
-    let store = Fixed(Ok(Some(victim)));
+    let store = Confused(victim, ways(&key)[0].1);
     let gate = gate(store, peppers().accept_plain().upgrades(&upgrades));
-    assert_eq!(refusal(&gate, &head(&live_key())), KeyInvalid);
+    assert_eq!(refusal(&gate, &head(&key)), KeyInvalid);
     assert_eq!(upgrades.waiting(), 0);
 }
 
