@@ -73,11 +73,11 @@ pub struct Outcome {
     pub deprecation: Option<Deprecation>,
 }
 
-impl Outcome {
-    /// The end of a road on which nobody was authenticated.
-    fn unknown(verdict: Result<Option<Principal>, Rejection>) -> Self {
-        Self { verdict, standings: Standings::default(), deprecation: None }
-    }
+/// What answers to an authenticated caller are to say.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) standings: Standings,
+    pub(crate) deprecation: Option<Deprecation>,
 }
 
 /// What the stores have told of a credential, or what is known without them.
@@ -121,11 +121,13 @@ impl Authenticator {
     /// Walks the road: credential, key or JWT, principal, limit, policy.
     pub async fn authenticate<'r>(&self, request: impl Into<Head<'r>>) -> Outcome {
         let request = request.into();
-        let now = self.clock.now();
-        match self.identify(request, now) {
-            Identity::Known(answer) => self.admit(request, answer, now),
-            Identity::Asked(question) => self.admit(request, question.await, self.clock.now()),
-        }
+        let answer = match self.identify(request, self.clock.now()) {
+            Identity::Known(answer) => answer,
+            Identity::Asked(question) => question.await,
+        };
+        let mut told = Told::default();
+        let verdict = self.admit(request, answer, self.clock.now(), &mut told);
+        Outcome { verdict, standings: told.standings, deprecation: told.deprecation }
     }
 
     /// The first half: what the credential is, and what is known of it.
@@ -145,19 +147,25 @@ impl Authenticator {
     ///
     /// The limit comes before the policy: a request refused for its scope counts like any other of
     /// its caller.
-    pub(crate) fn admit(&self, request: Head<'_>, answer: Answer, now: Timestamp) -> Outcome {
+    pub(crate) fn admit(
+        &self,
+        request: Head<'_>,
+        answer: Answer,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<Option<Principal>, Rejection> {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
-            Ok(None) => return Outcome::unknown(Ok(None)),
-            Err(refused) => return self.refuse(request, refused, now),
+            Ok(None) => return Ok(None),
+            Err(refused) => return Err(self.refuse(request, refused, now)),
         };
-        let (limited, standings) = self.count(request, &principal, now);
+        told.deprecation = principal.key().and_then(Deprecation::of);
+        let limited = self.count(request, &principal, now, &mut told.standings);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
             self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
-        let deprecation = principal.key().and_then(Deprecation::of);
-        Outcome { verdict: judged.map(|()| Some(principal)), standings, deprecation }
+        judged.map(|()| Some(principal))
     }
 
     /// A preflight that passes without a principal.
@@ -297,19 +305,18 @@ impl Authenticator {
         request: Head<'_>,
         principal: &Principal,
         now: Timestamp,
-    ) -> (Result<(), Rejection>, Standings) {
+        standings: &mut Standings,
+    ) -> Result<(), Rejection> {
         if self.limits.is_empty() {
-            return (Ok(()), Standings::default());
+            return Ok(());
         }
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
-        match self.limits.take(&caller, now) {
-            Ok(Verdict::Admitted(standings)) => (Ok(()), standings),
-            Ok(Verdict::Denied { standings, retry_after }) => {
-                (Err(limited(retry_after)), standings)
-            }
-            Err(error) => (Err(unavailable(error)), Standings::default()),
+        match self.limits.take(&caller, now, standings) {
+            Ok(Verdict::Admitted) => Ok(()),
+            Ok(Verdict::Denied(wait)) => Err(limited(wait)),
+            Err(error) => Err(unavailable(error)),
         }
     }
 
@@ -322,7 +329,7 @@ impl Authenticator {
     }
 
     /// Ends the road of a request that has no principal.
-    fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Outcome {
+    fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Rejection {
         let Refused { why, who } = refused;
         let rejection = match &self.failures {
             Some(budget) if is_failure(why.kind()) => {
@@ -332,7 +339,7 @@ impl Authenticator {
         };
         let who = self.who(request, who.as_ref()).showing(|| self.shown(request));
         who.was_refused(&rejection, &self.sampling, now);
-        Outcome::unknown(Err(rejection))
+        rejection
     }
 
     pub(crate) fn who(&self, request: Head<'_>, principal: Option<&Principal>) -> Who {

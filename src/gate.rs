@@ -4,9 +4,8 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity, Outcome};
+use crate::authenticator::{Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
-use crate::limit::Standings;
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
@@ -34,11 +33,10 @@ pub(crate) enum Passage {
 
 /// What has to be remembered of a request for its answer.
 pub(crate) struct Exit {
-    standings: Standings,
+    told: Told,
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
-    deprecation: Option<Deprecation>,
     who: Who,
 }
 
@@ -60,12 +58,12 @@ impl Gate {
     ) -> Passage {
         let head = Head::from(&*request);
         let wire = Wire::of(head.method, head.headers);
-        let outcome = self.authenticator.admit(head, answer, now);
-        let principal = match outcome.verdict {
+        let mut told = Told::default();
+        let principal = match self.authenticator.admit(head, answer, now, &mut told) {
             Ok(principal) => principal,
             Err(why) => {
-                let mut refusal = self.refusals.respond(why, &outcome.standings, wire);
-                deprecate(outcome.deprecation, refusal.headers_mut());
+                let mut refusal = self.refusals.respond(why, &told.standings, wire);
+                deprecate(told.deprecation, refusal.headers_mut());
                 return Passage::Out(refusal);
             }
         };
@@ -81,8 +79,7 @@ impl Gate {
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
-        let Outcome { standings, deprecation, .. } = outcome;
-        Passage::In(Exit { standings, wire, needs_privacy, deprecation, who })
+        Passage::In(Exit { told, wire, needs_privacy, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -105,14 +102,14 @@ impl Gate {
     ) -> Response<GateBody<B>> {
         exit.who.was_refused(&why, &self.authenticator.sampling, self.now());
         let (mut parts, _) = response.into_parts();
-        let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
-        deprecate(exit.deprecation, &mut parts.headers);
+        let body = self.refusals.rewrite(&mut parts, why, &exit.told.standings, exit.wire);
+        deprecate(exit.told.deprecation, &mut parts.headers);
         Response::from_parts(parts, GateBody::refusal(body))
     }
 
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
-        self.refusals.announce(&exit.standings, headers);
-        deprecate(exit.deprecation, headers);
+        self.refusals.announce(&exit.told.standings, headers);
+        deprecate(exit.told.deprecation, headers);
         // RFC 9111 section 3.5 protects answers to `Authorization` only.
         if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));

@@ -16,13 +16,10 @@ const MAX_LIMITS: usize = 8;
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// Every limit has counted it.
-    Admitted(Standings),
-    /// No limit has counted it; the standings are those without it.
-    Denied {
-        standings: Standings,
-        /// After how long the same request is admitted if nobody else calls; `None` for never.
-        retry_after: Option<Duration>,
-    },
+    Admitted,
+    /// No limit has counted it. After how long the same request is admitted if nobody else calls;
+    /// `None` for never.
+    Denied(Option<Duration>),
 }
 
 /// The limits of a gate, in the order of its configuration.
@@ -73,16 +70,22 @@ impl Limits {
         self.all.iter().any(Limit::looks_at_address)
     }
 
-    /// Counts the request against all limits, or against none.
+    /// Counts the request against all limits, or against none, and writes to `standings` where the
+    /// caller then stands: in place, since they are too large to be handed from one to the next.
     ///
     /// # Errors
     ///
     /// When a counter can't be used: nothing is known then, and nothing was counted.
     #[inline]
-    pub(crate) fn take(&self, caller: &Caller<'_>, now: Timestamp) -> Result<Verdict, LimitError> {
+    pub(crate) fn take(
+        &self,
+        caller: &Caller<'_>,
+        now: Timestamp,
+        standings: &mut Standings,
+    ) -> Result<Verdict, LimitError> {
         match &*self.all {
-            [limit] => take_one(limit, caller, now),
-            limits => take_all(limits, &self.order, caller, now),
+            [limit] => take_one(limit, caller, now, standings),
+            limits => take_all(limits, &self.order, caller, now, standings),
         }
     }
 }
@@ -101,17 +104,20 @@ fn check_pair(limit: &Limit, other: &Limit) -> Result<(), ConfigError> {
 }
 
 #[inline]
-fn take_one(limit: &Limit, caller: &Caller<'_>, now: Timestamp) -> Result<Verdict, LimitError> {
-    let Some(mut claim) = limit.claim(caller, now)? else {
-        return Ok(Verdict::Admitted(Standings::default()));
-    };
+fn take_one(
+    limit: &Limit,
+    caller: &Caller<'_>,
+    now: Timestamp,
+    standings: &mut Standings,
+) -> Result<Verdict, LimitError> {
+    let Some(mut claim) = limit.claim(caller, now)? else { return Ok(Verdict::Admitted) };
     loop {
         let mut counter = claim.cell.lock()?;
         if !counter.is_evicted() {
             let decision = counter.take(&claim.quota, now, claim.cost);
             drop(counter);
-            let standings = Standings::from(claim.standing(decision, now));
-            return Ok(Verdict::new(standings, decision.answer));
+            standings.push(claim.standing(decision, now));
+            return Ok(decision.answer.into());
         }
         drop(counter);
         claim.readmit(now)?;
@@ -126,13 +132,14 @@ fn take_all(
     order: &[usize],
     caller: &Caller<'_>,
     now: Timestamp,
+    standings: &mut Standings,
 ) -> Result<Verdict, LimitError> {
     let mut claims = Claims::default();
     for (claim, limit) in claims.iter_mut().zip(limits) {
         *claim = limit.claim(caller, now)?;
     }
     loop {
-        if let Some(verdict) = decide(&claims, order, now)? {
+        if let Some(verdict) = decide(&claims, order, now, standings)? {
             return Ok(verdict);
         }
         claims.iter_mut().flatten().try_for_each(|claim| claim.readmit_if_evicted(now))?;
@@ -144,6 +151,7 @@ fn decide(
     claims: &Claims<'_>,
     order: &[usize],
     now: Timestamp,
+    standings: &mut Standings,
 ) -> Result<Option<Verdict>, LimitError> {
     let mut locked = lock(claims, order)?;
     if locked.iter().flatten().any(|(_, counter)| counter.is_evicted()) {
@@ -152,13 +160,12 @@ fn decide(
     let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
     // A request must wait for the last of its limits.
     let answer = asked.max().unwrap_or(Answer::Admitted);
-    let mut standings = Standings::default();
     for (claim, counter) in locked.iter_mut().flatten() {
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
         standings.push(claim.standing(decision, now));
     }
-    Ok(Some(Verdict::new(standings, answer)))
+    Ok(Some(answer.into()))
 }
 
 type Locked<'a> = [Option<(&'a Claim<'a>, MutexGuard<'a, Counter>)>; MAX_LIMITS];
@@ -203,14 +210,12 @@ impl Claim<'_> {
     }
 }
 
-impl Verdict {
-    fn new(standings: Standings, answer: Answer) -> Self {
+impl From<Answer> for Verdict {
+    fn from(answer: Answer) -> Self {
         match answer {
-            Answer::Admitted => Self::Admitted(standings),
-            Answer::After(nanos) => {
-                Self::Denied { standings, retry_after: Some(Duration::from_nanos(nanos)) }
-            }
-            Answer::Never => Self::Denied { standings, retry_after: None },
+            Answer::Admitted => Self::Admitted,
+            Answer::After(nanos) => Self::Denied(Some(Duration::from_nanos(nanos))),
+            Answer::Never => Self::Denied(None),
         }
     }
 }

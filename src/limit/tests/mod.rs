@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::{Algorithm, Caller, Limit, Limits, Quota, Verdict};
+use super::cell::LimitError;
+use super::{Algorithm, Caller, Limit, Limits, Quota, Standings, Verdict};
 use crate::jwt::VerifiedToken;
 use crate::{KeyDigest, KeyRecord, Principal, ScopeSet, Tenant, Timestamp};
 
@@ -84,7 +85,13 @@ fn limits(all: impl IntoIterator<Item = Limit>) -> Limits {
     Limits::new(all).unwrap()
 }
 
-fn take(limits: &Limits, principal: &Principal, now: Timestamp) -> Verdict {
+/// A verdict, and where its caller stands.
+struct Taken {
+    verdict: Verdict,
+    standings: Standings,
+}
+
+fn take(limits: &Limits, principal: &Principal, now: Timestamp) -> Taken {
     take_from(limits, principal, None, now)
 }
 
@@ -93,25 +100,29 @@ fn take_from(
     principal: &Principal,
     address: Option<IpAddr>,
     now: Timestamp,
-) -> Verdict {
+) -> Taken {
     let head = head();
-    limits.take(&Caller::new(principal, (&head).into(), address), now).unwrap()
+    try_take(limits, &Caller::new(principal, (&head).into(), address), now).unwrap()
 }
 
-impl Verdict {
+fn try_take(limits: &Limits, caller: &Caller<'_>, now: Timestamp) -> Result<Taken, LimitError> {
+    let mut standings = Standings::default();
+    limits.take(caller, now, &mut standings).map(|verdict| Taken { verdict, standings })
+}
+
+impl Taken {
     fn is_admitted(&self) -> bool {
-        matches!(self, Self::Admitted(_))
+        matches!(self.verdict, Verdict::Admitted)
     }
 
     fn remaining(&self) -> Vec<u64> {
-        let (Self::Admitted(standings) | Self::Denied { standings, .. }) = self;
-        standings.as_slice().iter().map(|standing| standing.remaining).collect()
+        self.standings.as_slice().iter().map(|standing| standing.remaining).collect()
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Admitted(_) => None,
-            Self::Denied { retry_after, .. } => *retry_after,
+        match self.verdict {
+            Verdict::Admitted => None,
+            Verdict::Denied(wait) => wait,
         }
     }
 }

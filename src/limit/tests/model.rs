@@ -65,7 +65,7 @@ proptest! {
             for _ in 0..cost {
                 head.headers.append("x-cost", http::HeaderValue::from_static("1"));
             }
-            let verdict = limits.take(&Caller::new(&callers[who], (&head).into(), None), at(now)).unwrap();
+            let verdict = try_take(&limits, &Caller::new(&callers[who], (&head).into(), None), at(now)).unwrap();
             let (admitted, remaining) = expect(&mut plain, names[who], &quotas, now, cost);
             prop_assert_eq!(verdict.is_admitted(), admitted);
             prop_assert_eq!(verdict.remaining(), remaining);
