@@ -13,9 +13,9 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -99,8 +99,19 @@ impl From<Timestamp> for SystemTime {
 
 /// Tells what time it is.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// The time now, as people tell it. It may jump, backwards too.
     fn now(&self) -> Timestamp;
+
+    /// How long some moment of this process has passed: time that never goes back, for whatever must
+    /// end after a while although somebody puts the clock back.
+    ///
+    /// By default the operating system's monotonic clock, whatever [`now`](Self::now) says. On Linux
+    /// it stands still while the machine sleeps; where machines sleep and wake with their service
+    /// running, give a clock that counts sleep too (`CLOCK_BOOTTIME`).
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// The system's wall clock.
@@ -123,27 +134,38 @@ impl Clock for SystemClock {
 
 /// A clock that moves only when told to. Clones share the time.
 #[derive(Clone, Debug, Default)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug, Default)]
+struct Hands {
+    now: AtomicU64,
+    monotonic: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that stands at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(AtomicU64::new(now.0)))
+        Self(Arc::new(Hands { now: AtomicU64::new(now.0), monotonic: AtomicU64::new(0) }))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, its monotonic time too.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(nanos(by), Ordering::SeqCst);
+        self.0.now.fetch_add(nanos(by), Ordering::SeqCst);
+        self.0.monotonic.fetch_add(nanos(by), Ordering::SeqCst);
     }
 
-    /// Puts the clock to `now`, backwards too.
+    /// Puts the clock to `now`, backwards too. No time passes by that: its monotonic time stays.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.0, Ordering::SeqCst);
+        self.0.now.store(now.0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.0.monotonic.load(Ordering::SeqCst))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::store::StoreError;
 use crate::{Principal, Rejection};
 
 /// Who was refused; nobody asks.
@@ -18,3 +19,5 @@ impl Who {
 
     pub(crate) fn was_refused(&self, _: &Rejection) {}
 }
+
+pub(crate) fn feed_failed(_: &StoreError) {}

@@ -12,7 +12,8 @@
 //! | [`KeyAdmin`] | issuing and managing keys | a read-only backend need not have it |
 //! | [`UsageStore`] | use by month and endpoint | |
 //!
-//! [`MemoryStore`] is all four.
+//! [`MemoryStore`] is all four. [`Cached`] puts memory in front of a store that is slow, and
+//! [`feed`] keeps that memory true when another node changes the store.
 //!
 //! # A store of your own
 //!
@@ -61,8 +62,10 @@
 //! ```
 
 mod admin;
+mod cached;
 mod change;
 mod error;
+pub mod feed;
 mod memory;
 mod usage;
 
@@ -71,6 +74,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use admin::{KeyAdmin, KeyFilter, KeyPage};
+pub use cached::{CacheStats, Cached};
 pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
