@@ -13,9 +13,9 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -102,15 +102,42 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now, as people tell it. It may jump, backwards too.
     fn now(&self) -> Timestamp;
 
-    /// How long some moment of this process has passed: time that never goes back, for whatever must
-    /// end after a while although somebody puts the clock back.
+    /// How long some moment has passed: time that never goes back, for whatever must end after a
+    /// while although somebody puts the clock back.
     ///
-    /// By default the operating system's monotonic clock, whatever [`now`](Self::now) says. On Linux
-    /// it stands still while the machine sleeps; where machines sleep and wake with their service
-    /// running, give a clock that counts sleep too (`CLOCK_BOOTTIME`).
+    /// By default the operating system's coarse monotonic clock, whatever [`now`](Self::now) says:
+    /// it may lag by 10 ms and costs a fifth of an exact one. The time for which a machine slept,
+    /// which that clock does not count, is taken from the system's wall clock.
     fn monotonic(&self) -> Duration {
-        static START: OnceLock<Instant> = OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
+        static STEADY: Steady = Steady::new();
+        let wall = coarsetime::Clock::now_since_epoch().as_nanos();
+        let ticks = coarsetime::Instant::now_without_cache_update().as_ticks();
+        let monotonic = coarsetime::Duration::from_ticks(ticks).as_nanos();
+        Duration::from_nanos(STEADY.read(monotonic, wall))
+    }
+}
+
+/// By how much the wall clock was ahead of the monotonic one at most. It grows when the machine
+/// sleeps and when the clock is put forward; time that is believed to have passed and has not makes
+/// things end early, which harms nobody.
+struct Steady(AtomicU64);
+
+/// The two clocks are not read at the same moment, and tick every few milliseconds.
+const JITTER: u64 = NANOS_PER_SEC / 10;
+
+impl Steady {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    #[inline]
+    fn read(&self, monotonic: u64, wall: u64) -> u64 {
+        let ahead = wall.saturating_sub(monotonic);
+        let mut most = self.0.load(Ordering::Relaxed);
+        if ahead > most.saturating_add(JITTER) {
+            most = self.0.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        }
+        monotonic.saturating_add(most)
     }
 }
 
@@ -167,5 +194,60 @@ impl Clock for ManualClock {
 
     fn monotonic(&self) -> Duration {
         Duration::from_nanos(self.0.monotonic.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600 * NANOS_PER_SEC;
+    const START: u64 = 1_800_000_000 * NANOS_PER_SEC;
+
+    #[test]
+    fn steady_time_passes_as_the_monotonic_clock_says() {
+        let steady = Steady::new();
+        let start = steady.read(HOUR, START);
+        assert_eq!(steady.read(HOUR + 5, START + 5) - start, 5);
+        assert_eq!(steady.read(HOUR + 9, START + 9 + JITTER) - start, 9, "jitter is no sleep");
+        assert_eq!(steady.read(HOUR + 9, START + 9 - JITTER) - start, 9);
+    }
+
+    #[test]
+    fn steady_time_does_not_stop_when_the_clock_is_put_back() {
+        let steady = Steady::new();
+        let start = steady.read(HOUR, START);
+        assert_eq!(steady.read(HOUR + 7, START - 24 * HOUR) - start, 7);
+        assert_eq!(steady.read(HOUR + 8, 0) - start, 8);
+    }
+
+    #[test]
+    fn steady_time_counts_sleep() {
+        let steady = Steady::new();
+        let start = steady.read(HOUR, START);
+        assert_eq!(steady.read(HOUR + 1, START + HOUR) - start, HOUR);
+        assert_eq!(steady.read(HOUR + 2, START + HOUR + 1) - start, HOUR + 1, "once");
+    }
+
+    #[test]
+    fn the_systems_steady_time_goes_on_and_never_back() {
+        let clock = SystemClock::new();
+        let (start, exact) = (clock.monotonic(), std::time::Instant::now());
+        let mut last = start;
+        while last - start < Duration::from_millis(50) {
+            let next = clock.monotonic();
+            assert!(next >= last);
+            last = next;
+        }
+        assert!(exact.elapsed() >= Duration::from_millis(30));
+    }
+
+    #[test]
+    fn a_manual_clock_passes_time_only_when_it_advances() {
+        let clock = ManualClock::new(Timestamp::from_secs(100));
+        clock.set(Timestamp::from_secs(7));
+        assert_eq!(clock.monotonic(), Duration::ZERO);
+        clock.clone().advance(Duration::from_secs(3));
+        assert_eq!((clock.now().as_secs(), clock.monotonic()), (10, Duration::from_secs(3)));
     }
 }

@@ -17,6 +17,22 @@ fn a_fill_of_the_silence_does_not_outlive_it() {
     });
 }
 
+/// Memory holds a key that was revoked in the silence: it is not trusted before it is empty.
+#[test]
+fn nobody_meets_the_memory_of_before_the_silence() {
+    every_order(None, || {
+        let world = World::of(Some(GOOD));
+        let feed = world.cache.adopt_feed(NOW).unwrap();
+        world.cache.hear(feed, NOW, NOW + 10, NOW).unwrap();
+        assert_eq!(world.ask(), Some(GOOD));
+        world.cache.lose_feed(feed).unwrap();
+        world.write(Some(REVOKED));
+        let asking = go(&world, World::ask);
+        world.cache.hear(feed, NOW, NOW + 10, NOW).unwrap();
+        assert_eq!(asking.join().unwrap(), Some(REVOKED));
+    });
+}
+
 #[test]
 fn during_the_silence_every_answer_is_at_least_as_new_as_its_question() {
     every_order(3, || {
