@@ -6,7 +6,6 @@ mod common;
 #[path = "common/backend.rs"]
 mod stores;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 

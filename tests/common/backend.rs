@@ -93,7 +93,8 @@ impl Backend {
     }
 
     fn failure(&self) -> Result<(), StoreError> {
-        match *self.shared.failure.lock().unwrap() {
+        let failure = *self.shared.failure.lock().unwrap();
+        match failure {
             Some(Failure::Away) => Err(StoreError::unavailable("connection refused")),
             Some(Failure::Unreadable) => Err(StoreError::other("a row that makes no sense")),
             Some(Failure::Panics) => panic!("a bug in a store"),
@@ -114,10 +115,7 @@ impl KeyStore for Backend {
         let past = self.shared.past.lock().unwrap().clone();
         let found = self.inner.find(digest).await?;
         self.answered().await;
-        let failing = self.shared.failure.lock().unwrap().is_some();
-        if failing {
-            self.failure()?;
-        }
+        self.failure()?;
         Ok(past.unwrap_or(found))
     }
 }
