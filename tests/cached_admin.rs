@@ -174,3 +174,15 @@ fn tenants_are_the_stores_own_affair() {
     wait(memory.put_tenant(suspended())).unwrap();
     assert_eq!(refusal(&gate, &token), TenantSuspended);
 }
+
+/// Removed behind the cache's back, and put in again through it: its revisions begin anew.
+#[test]
+fn a_digest_that_is_used_again_is_another_key() {
+    let backend = backend(&["k"]);
+    let store = cached(&backend);
+    wait(store.replace(kept(&store, "k").with_name("changed"))).unwrap();
+    assert_eq!(find(&store, "k").unwrap().revision(), 1);
+    wait(backend.inner.delete(&acme(), &"k".into())).unwrap();
+    wait(store.insert(keyed("k"))).unwrap();
+    assert_eq!(find(&store, "k").unwrap().revision(), 0);
+}

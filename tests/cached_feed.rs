@@ -137,7 +137,7 @@ fn a_removal_and_an_issue_are_felt_too() {
     node.listen();
     assert!(node.find().is_none() && node.is_kept());
     wait(backend.insert(stores::keyed("k"))).unwrap();
-    feed.publish(Invalidation::changed(digest(), 0));
+    feed.publish(Invalidation::inserted(digest(), 0));
     node.listen();
     assert!(node.find().is_some());
 }
@@ -433,7 +433,9 @@ fn news_travel_as_json() {
     ] {
         assert_eq!(serde_json::to_string(&what).unwrap(), text);
     }
-    for state in [KeyState::Unknown, KeyState::Gone, KeyState::Revision(u64::MAX)] {
+    for state in
+        [KeyState::Unknown, KeyState::Gone, KeyState::Inserted(0), KeyState::Revision(u64::MAX)]
+    {
         let what = Invalidation::Key { digest: KeyDigest::from_bytes([255; 32]), state };
         let text = serde_json::to_string(&what).unwrap();
         assert_eq!(serde_json::from_str::<Invalidation>(&text).unwrap(), what);

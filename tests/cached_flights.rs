@@ -324,7 +324,7 @@ fn what_was_announced_is_remembered_for_a_minute() {
 fn a_key_that_is_said_to_be_there_and_is_not_is_not_kept_as_unknown() {
     let backend = backend(&[]);
     let store = cached(&backend, &clock());
-    store.invalidate(&Invalidation::changed(digest(), 0)).unwrap();
+    store.invalidate(&Invalidation::inserted(digest(), 0)).unwrap();
     assert!(find(&store).unwrap().is_none(), "a replica that lags, or a removal not heard of yet");
     assert!(store.peek(&digest()).is_none());
     wait(backend.inner.insert(stores::keyed("k"))).unwrap();
@@ -333,7 +333,11 @@ fn a_key_that_is_said_to_be_there_and_is_not_is_not_kept_as_unknown() {
 
 #[test]
 fn a_key_that_is_gone_can_come_back() {
-    for back in [Invalidation::changed(digest(), 0), Invalidation::key(digest())] {
+    for back in [
+        Invalidation::inserted(digest(), 0),
+        Invalidation::changed(digest(), 0),
+        Invalidation::key(digest()),
+    ] {
         let backend = backend(&["k"]);
         let store = cached(&backend, &clock());
         store.invalidate(&Invalidation::gone(digest())).unwrap();

@@ -58,7 +58,7 @@ impl<S: KeyAdmin> Cached<S> {
         for change in &commit.changes {
             match change {
                 Change::Insert(record) => {
-                    stale.push(Invalidation::changed(*record.digest(), record.revision()));
+                    stale.push(Invalidation::inserted(*record.digest(), record.revision()));
                 }
                 Change::Replace(record) => {
                     stale.extend(self.moved_from(record).await?);

@@ -121,12 +121,20 @@ pub enum KeyState {
     /// It has this [revision](crate::KeyRecord::revision). An older record that the store answers
     /// with later is not believed.
     Revision(u64),
+    /// It was put in, with this revision, usually 0. What was known of an earlier key with the same
+    /// digest counts no more.
+    Inserted(u64),
     /// There is no key with this digest. A record that the store answers with later is not believed,
     /// until the key is said to be there again.
     Gone,
 }
 
 impl Invalidation {
+    /// The key was put in with this revision.
+    pub const fn inserted(digest: KeyDigest, revision: u64) -> Self {
+        Self::Key { digest, state: KeyState::Inserted(revision) }
+    }
+
     /// The key has this revision now.
     pub const fn changed(digest: KeyDigest, revision: u64) -> Self {
         Self::Key { digest, state: KeyState::Revision(revision) }
@@ -147,6 +155,7 @@ impl From<KeyState> for News {
     fn from(state: KeyState) -> Self {
         match state {
             KeyState::Unknown => Self::Changed,
+            KeyState::Inserted(revision) => Self::Inserted(revision),
             KeyState::Revision(revision) => Self::Revision(revision),
             KeyState::Gone => Self::Gone,
         }

@@ -14,6 +14,8 @@ const REMEMBERED: u64 = 60_000_000_000;
 pub(crate) enum News {
     /// It was changed, nobody says how.
     Changed,
+    /// It was put in with this revision, whatever was there before.
+    Inserted(u64),
     /// It has this revision, or a later one.
     Revision(u64),
     /// There is none.
@@ -73,22 +75,25 @@ impl News {
     pub(super) fn judge<V: Value>(self, found: Option<&V>) -> Standing {
         match (self, found) {
             (Self::Changed, _) | (Self::Gone, None) => Standing::UpToDate,
-            (Self::Revision(_), None) => Standing::Doubtful,
-            (Self::Revision(announced), Some(value)) if value.revision() >= announced => {
+            (Self::Inserted(_) | Self::Revision(_), None) => Standing::Doubtful,
+            (Self::Inserted(announced) | Self::Revision(announced), Some(value))
+                if value.revision() >= announced =>
+            {
                 Standing::UpToDate
             }
-            (Self::Revision(_) | Self::Gone, Some(_)) => Standing::Outdated,
+            (_, Some(_)) => Standing::Outdated,
         }
     }
 }
 
 /// What is known after `news`. Announcements may come twice, and late; a key that is gone and then
-/// changed is there again.
+/// changed is there again. Revisions count from the key's last insertion.
 fn merge(known: Option<News>, news: News) -> Option<News> {
     match (known, news) {
         (Some(News::Revision(known)), News::Revision(new)) => Some(News::Revision(known.max(new))),
         (Some(News::Revision(known)), News::Changed) => Some(News::Revision(known)),
         (_, News::Changed) => None,
+        (_, News::Inserted(revision)) => Some(News::Revision(revision)),
         (_, news) => Some(news),
     }
 }

@@ -129,8 +129,10 @@ impl<V: Value, E> Core<V, E> {
 
     #[inline]
     fn shard(&self, hash: u64) -> &Shard<V, E> {
-        // The low and the top bits place an entry inside the shard; these are neither.
-        &self.shards[(hash >> 32) as usize % self.shards.len()]
+        // The low and the top bits place an entry inside the shard; these are neither. A product is
+        // as even as a remainder, and a division costs a tenth of a hit.
+        let middle = (hash >> 16) & 0xffff_ffff;
+        &self.shards[((middle * self.shards.len() as u64) >> 32) as usize]
     }
 
     /// What is known from memory. `None` when the store has to be asked.
