@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -23,6 +24,7 @@ use keygate::store::{KeyAdmin, MemoryStore};
 use keygate::{AuthLayer, Environment, KeyFormat, KeyRecord, Policy, Principal, ScopeSet, Tenant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 
 type Answer = Response<Full<Bytes>>;
@@ -90,7 +92,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ = end.recv() => break,
         }
     }
-    open.shutdown().await;
+    // Requests under way are finished, but nobody is waited for who doesn't hang up.
+    let _ = timeout(Duration::from_secs(2), open.shutdown()).await;
     Ok(())
 }
 

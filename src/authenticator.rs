@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::request::Parts;
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
 use crate::credential::{Credential, Sources};
@@ -15,9 +14,13 @@ use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
+use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
 use crate::trace::Who;
-use crate::{Clock, KeyRecord, Policy, Principal, Rejection, Tenant, Timestamp};
+use crate::{
+    Clock, Environment, Head, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling,
+    Rejection, Tenant, TenantId, Timestamp,
+};
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
 /// usable without one.
@@ -39,6 +42,7 @@ pub struct Authenticator {
     pub(crate) sources: Sources,
     pub(crate) formats: Formats,
     pub(crate) environments: EnvironmentPolicy,
+    pub(crate) peppers: Option<Arc<Peppers>>,
     pub(crate) store: Arc<dyn KeyStore>,
     pub(crate) verifier: Option<Arc<JwtVerifier>>,
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
@@ -51,6 +55,7 @@ pub struct Authenticator {
     pub(crate) address: ClientAddress,
     pub(crate) limits: Limits,
     pub(crate) failures: Option<FailureBudget>,
+    pub(crate) sampling: RefusalSampling,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -63,6 +68,16 @@ pub struct Outcome {
     pub verdict: Result<Option<Principal>, Rejection>,
     /// Where an authenticated caller stands against its limits, refused or not.
     pub standings: Standings,
+    /// For an authenticated caller whose key has a successor: what its answer is to say, refused or
+    /// not.
+    pub deprecation: Option<Deprecation>,
+}
+
+impl Outcome {
+    /// The end of a road on which nobody was authenticated.
+    fn unknown(verdict: Result<Option<Principal>, Rejection>) -> Self {
+        Self { verdict, standings: Standings::default(), deprecation: None }
+    }
 }
 
 /// What the stores have told of a credential, or what is known without them.
@@ -73,6 +88,24 @@ pub(crate) enum Answer {
     Rejected(Rejection),
     Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
     Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
+}
+
+/// A refusal, and whom it hits where that is known: the log names them, the answer does not.
+struct Refused {
+    why: Rejection,
+    who: Option<Principal>,
+}
+
+impl From<Rejection> for Refused {
+    fn from(why: Rejection) -> Self {
+        Self { why, who: None }
+    }
+}
+
+impl From<RejectionKind> for Refused {
+    fn from(kind: RejectionKind) -> Self {
+        Rejection::from(kind).into()
+    }
 }
 
 /// A question that a store has to answer.
@@ -86,7 +119,8 @@ pub(crate) enum Identity {
 
 impl Authenticator {
     /// Walks the road: credential, key or JWT, principal, limit, policy.
-    pub async fn authenticate(&self, request: &Parts) -> Outcome {
+    pub async fn authenticate<'r>(&self, request: impl Into<Head<'r>>) -> Outcome {
+        let request = request.into();
         let now = self.clock.now();
         match self.identify(request, now) {
             Identity::Known(answer) => self.admit(request, answer, now),
@@ -95,12 +129,12 @@ impl Authenticator {
     }
 
     /// The first half: what the credential is, and what is known of it.
-    pub(crate) fn identify(&self, request: &Parts, now: Timestamp) -> Identity {
-        if self.preflights_pass && is_preflight(request) {
+    pub(crate) fn identify(&self, request: Head<'_>, now: Timestamp) -> Identity {
+        if self.is_open_preflight(request) {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
-            Ok(Some(Credential::ApiKey(presented))) => self.ask_key(presented),
+            Ok(Some(Credential::ApiKey(key, environment))) => self.ask_key(&key, environment),
             Ok(Some(Credential::Jwt(token))) => self.ask_token(&token, now),
             Ok(None) => Identity::Known(Answer::Anonymous),
             Err(answer) => Identity::Known(answer),
@@ -111,29 +145,35 @@ impl Authenticator {
     ///
     /// The limit comes before the policy: a request refused for its scope counts like any other of
     /// its caller.
-    pub(crate) fn admit(&self, request: &Parts, answer: Answer, now: Timestamp) -> Outcome {
+    pub(crate) fn admit(&self, request: Head<'_>, answer: Answer, now: Timestamp) -> Outcome {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
-            Ok(None) => return Outcome { verdict: Ok(None), standings: Standings::default() },
-            Err(rejection) => return self.refuse(request, rejection, now),
+            Ok(None) => return Outcome::unknown(Ok(None)),
+            Err(refused) => return self.refuse(request, refused, now),
         };
         let (limited, standings) = self.count(request, &principal, now);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            self.who(request, Some(&principal)).was_refused(rejection);
+            self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
-        Outcome { verdict: judged.map(|()| Some(principal)), standings }
+        let deprecation = principal.key().and_then(Deprecation::of);
+        Outcome { verdict: judged.map(|()| Some(principal)), standings, deprecation }
+    }
+
+    /// A preflight that passes without a principal.
+    pub(crate) fn is_open_preflight(&self, request: Head<'_>) -> bool {
+        self.preflights_pass && is_preflight(request)
     }
 
     fn credential<'r>(
         &self,
-        request: &'r Parts,
+        request: Head<'r>,
         now: Timestamp,
     ) -> Result<Option<Credential<'r>>, Answer> {
         if let Some(Asks::Nothing) = self.routes.asks(request).map_err(Answer::Refused)? {
             return Err(Answer::Open);
         }
-        let found = self.sources.find(&request.headers).map_err(Answer::Refused)?;
+        let found = self.sources.find(request.headers).map_err(Answer::Refused)?;
         let Some(found) = found else { return Ok(None) };
         self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
         self.check_failures(request, now).map_err(Answer::Rejected)?;
@@ -141,7 +181,11 @@ impl Authenticator {
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
     }
 
-    fn ask_key(&self, presented: Presented) -> Identity {
+    fn ask_key(&self, key: &[u8], environment: Option<Environment>) -> Identity {
+        if let Some(peppers) = &self.peppers {
+            return self.ask_peppered(peppers, key, environment);
+        }
+        let presented = Presented { digest: KeyDigest::of_bytes(key), environment };
         if let Some(found) = self.store.peek(&presented.digest) {
             return Identity::Known(Answer::Key(presented, found));
         }
@@ -182,37 +226,41 @@ impl Authenticator {
 
     fn prove(
         &self,
-        request: &Parts,
+        request: Head<'_>,
         answer: Answer,
         now: Timestamp,
-    ) -> Result<Option<Principal>, Rejection> {
-        match answer {
-            Answer::Open => Ok(None),
-            Answer::Anonymous => self.pass_anonymous(request).map(|()| None),
-            Answer::Refused(kind) => Err(kind.into()),
-            Answer::Rejected(rejection) => Err(rejection),
+    ) -> Result<Option<Principal>, Refused> {
+        let (principal, judged) = match answer {
+            Answer::Open => return Ok(None),
+            Answer::Anonymous => return self.pass_anonymous(request).map(|()| None),
+            Answer::Refused(kind) => return Err(kind.into()),
+            Answer::Rejected(rejection) => return Err(rejection.into()),
             Answer::Key(presented, found) => {
                 let record = found.map_err(unavailable)?.ok_or(KeyInvalid)?;
-                self.prove_key(request, &record, &presented, now)?;
-                Ok(Some(Principal::of_key(record)))
+                let judged = self.prove_key(request, &record, &presented, now);
+                (Principal::of_key(record), judged)
             }
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
-                self.prove_tenant(tenant.as_deref())?;
-                Ok(Some(Principal::of_token(*token, tenant)))
+                let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
+                (Principal::of_token(*token, tenant), judged)
             }
+        };
+        match judged {
+            Ok(()) => Ok(Some(principal)),
+            Err(kind) => Err(Refused { why: kind.into(), who: Some(principal) }),
         }
     }
 
     /// A rule that asks for a caller does so where authentication is optional otherwise, too.
-    fn pass_anonymous(&self, request: &Parts) -> Result<(), Rejection> {
+    fn pass_anonymous(&self, request: Head<'_>) -> Result<(), Refused> {
         let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
         if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
     }
 
     fn prove_key(
         &self,
-        request: &Parts,
+        request: Head<'_>,
         record: &KeyRecord,
         presented: &Presented,
         now: Timestamp,
@@ -222,9 +270,15 @@ impl Authenticator {
         verify::verify_address(record, || self.address.of(request))
     }
 
-    /// With a directory, a token's tenant has to be in it.
-    fn prove_tenant(&self, tenant: Option<&Tenant>) -> Result<(), RejectionKind> {
+    /// With a directory, a token's tenant has to be in it, under exactly its name: a database that
+    /// folds case would make one tenant of two.
+    fn prove_tenant(
+        &self,
+        named: Option<&TenantId>,
+        tenant: Option<&Tenant>,
+    ) -> Result<(), RejectionKind> {
         match tenant {
+            Some(tenant) if named != Some(tenant.id()) => Err(TokenInvalid),
             Some(tenant) => self.check_suspension(tenant),
             None if self.directory.is_some() => Err(TokenInvalid),
             None => Ok(()),
@@ -240,14 +294,16 @@ impl Authenticator {
 
     fn count(
         &self,
-        request: &Parts,
+        request: Head<'_>,
         principal: &Principal,
         now: Timestamp,
     ) -> (Result<(), Rejection>, Standings) {
         if self.limits.is_empty() {
             return (Ok(()), Standings::default());
         }
-        let caller = Caller::new(principal, request, self.address.of(request));
+        let address = || self.address.of(request);
+        let address = self.limits.look_at_address().then(address).flatten();
+        let caller = Caller::new(principal, request, address);
         match self.limits.take(&caller, now) {
             Ok(Verdict::Admitted(standings)) => (Ok(()), standings),
             Ok(Verdict::Denied { standings, retry_after }) => {
@@ -257,7 +313,7 @@ impl Authenticator {
         }
     }
 
-    fn judge(&self, request: &Parts, principal: &Principal) -> Result<(), Rejection> {
+    fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
         self.policy.check(principal)?;
         match self.routes.asks(request)? {
             Some(Asks::Policy(policy)) => policy.check(principal),
@@ -265,29 +321,31 @@ impl Authenticator {
         }
     }
 
-    /// Ends the road of a request whose caller is not known.
-    fn refuse(&self, request: &Parts, rejection: Rejection, now: Timestamp) -> Outcome {
+    /// Ends the road of a request that has no principal.
+    fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Outcome {
+        let Refused { why, who } = refused;
         let rejection = match &self.failures {
-            Some(budget) if is_failure(rejection.kind()) => {
-                budget.fail(self.address.of(request), now).err().unwrap_or(rejection)
+            Some(budget) if is_failure(why.kind()) => {
+                budget.fail(self.address.of(request), now).err().unwrap_or(why)
             }
-            _ => rejection,
+            _ => why,
         };
-        self.who(request, None).showing(|| self.shown(request)).was_refused(&rejection);
-        Outcome { verdict: Err(rejection), standings: Standings::default() }
+        let who = self.who(request, who.as_ref()).showing(|| self.shown(request));
+        who.was_refused(&rejection, &self.sampling, now);
+        Outcome::unknown(Err(rejection))
     }
 
-    pub(crate) fn who(&self, request: &Parts, principal: Option<&Principal>) -> Who {
+    pub(crate) fn who(&self, request: Head<'_>, principal: Option<&Principal>) -> Who {
         Who::is(principal, || self.address.of(request))
     }
 
-    /// What may be logged of a key that no record was found for.
-    fn shown(&self, request: &Parts) -> Option<String> {
-        let found = self.sources.find(&request.headers).ok()??;
-        found.display(&self.formats).map(str::to_owned)
+    /// What may be logged of the key presented.
+    fn shown(&self, request: Head<'_>) -> Option<String> {
+        let found = self.sources.find(request.headers).ok()??;
+        found.display(&self.formats)
     }
 
-    fn check_failures(&self, request: &Parts, now: Timestamp) -> Result<(), Rejection> {
+    fn check_failures(&self, request: Head<'_>, now: Timestamp) -> Result<(), Rejection> {
         match &self.failures {
             Some(budget) if budget.is_before_verification() => {
                 budget.check(self.address.of(request), now)
@@ -298,7 +356,7 @@ impl Authenticator {
 }
 
 /// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.
-fn is_preflight(request: &Parts) -> bool {
+fn is_preflight(request: Head<'_>) -> bool {
     request.method == http::Method::OPTIONS
         && request.headers.contains_key(ORIGIN)
         && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)

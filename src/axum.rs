@@ -27,7 +27,7 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
-use crate::render::Refusals;
+use crate::render::{Refusals, Wire};
 use crate::{Principal, Rejection, RejectionKind};
 
 impl<S: Sync> FromRequestParts<S> for Principal {
@@ -50,6 +50,6 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 impl IntoResponse for Rejection {
     /// The gate that the response passes gives it its form; without one it is a problem document.
     fn into_response(self) -> Response {
-        Refusals::unanswered(self).map(Body::from)
+        Refusals::unanswered(self, Wire::Http).map(Body::from)
     }
 }

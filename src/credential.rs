@@ -9,10 +9,9 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 
 use crate::RejectionKind::{self, AmbiguousCredential, KeyInvalid, TokenInvalid};
-use crate::key::verify::Presented;
 use crate::key::{Formats, Reading};
 use crate::render::Scheme;
-use crate::{ConfigError, Environment, KeyDigest, jwt};
+use crate::{ConfigError, Environment, jwt};
 
 /// Longer credentials are refused before anything is done with them, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -152,22 +151,23 @@ pub(crate) enum Sender {
 
 /// A credential of a request, told apart but not yet proved.
 pub(crate) enum Credential<'r> {
-    ApiKey(Presented),
+    /// A key's text, and the environment that it names.
+    ApiKey(Cow<'r, [u8]>, Option<Environment>),
     Jwt(Cow<'r, str>),
 }
 
 impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ApiKey(_) => "ApiKey([redacted])",
+            Self::ApiKey(..) => "ApiKey([redacted])",
             Self::Jwt(_) => "Jwt([redacted])",
         })
     }
 }
 
-/// A credential's text, and where it stood.
+/// What stands for a credential, not looked into yet, and where it stood.
 pub(crate) struct Found<'r, 's> {
-    text: Cow<'r, str>,
+    raw: &'r [u8],
     source: &'s Source,
 }
 
@@ -177,8 +177,15 @@ impl<'r> Found<'r, '_> {
     }
 
     /// What may be logged of it.
-    pub(crate) fn display(&self, formats: &Formats) -> Option<&str> {
-        formats.display(&self.text)
+    pub(crate) fn display(&self, formats: &Formats) -> Option<String> {
+        formats.display(&self.text().ok()?).map(str::to_owned)
+    }
+
+    fn text(&self) -> Result<Cow<'r, [u8]>, RejectionKind> {
+        match self.source.place {
+            Place::Basic => user_name(self.raw).map(Cow::Owned),
+            Place::Bearer | Place::Header(_) | Place::Cookie(_) => Ok(Cow::Borrowed(self.raw)),
+        }
     }
 
     /// Tells a key from a JWT: by the configured formats first, by the shape of a JWT second, and
@@ -188,15 +195,15 @@ impl<'r> Found<'r, '_> {
         formats: &Formats,
         admits: impl Fn(Environment) -> bool,
     ) -> Result<Credential<'r>, RejectionKind> {
-        match (formats.read(&self.text), self.source.kinds) {
-            (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&self.text) => {
-                Ok(Credential::Jwt(self.text))
+        let text = self.text()?;
+        match (formats.read(&text), self.source.kinds) {
+            (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&text) => {
+                visible(text).map(Credential::Jwt).ok_or(self.source.malformed())
             }
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
                 if environment.is_none_or(&admits) =>
             {
-                let digest = KeyDigest::of(&self.text);
-                Ok(Credential::ApiKey(Presented { digest, environment }))
+                Ok(Credential::ApiKey(text, environment))
             }
             _ => Err(self.source.malformed()),
         }
@@ -248,32 +255,31 @@ impl Sources {
         &self,
         headers: &'r HeaderMap,
     ) -> Result<Option<Found<'r, '_>>, RejectionKind> {
-        let read = self.0.iter().map(|source| (source, source.read(headers).transpose()));
-        let mut places = read.filter_map(|(source, text)| Some((text?, source)));
-        match (places.next(), places.next()) {
-            (_, Some(_)) => Err(AmbiguousCredential),
-            (Some((text, source)), None) => Ok(Some(Found { text: text?, source })),
-            (None, None) => Ok(None),
+        let mut found = None;
+        for source in &self.0 {
+            let Some(raw) = source.read(headers).transpose() else { continue };
+            if found.replace((raw, source)).is_some() {
+                return Err(AmbiguousCredential);
+            }
         }
+        found.map(|(raw, source)| Ok(Found { raw: raw?, source })).transpose()
     }
 }
 
 impl Source {
-    fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<Cow<'r, str>>, RejectionKind> {
-        Ok(match &self.place {
-            Place::Bearer => self.authorization(headers, "bearer")?.map(Cow::Borrowed),
-            Place::Basic => self.authorization(headers, "basic")?.map(user_name).transpose()?,
-            Place::Header(name) => self.text(only(headers, name)?)?.map(Cow::Borrowed),
-            Place::Cookie(name) => self.text(cookie(headers, name)?)?.map(Cow::Borrowed),
-        })
+    fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r [u8]>, RejectionKind> {
+        match &self.place {
+            Place::Bearer => self.authorization(headers, "bearer"),
+            Place::Basic => self.authorization(headers, "basic"),
+            Place::Header(name) => self.text(only(headers, name)?),
+            Place::Cookie(name) => self.text(cookie(headers, name)?),
+        }
     }
 
-    /// Visible ASCII of a bearable length, without white space.
-    fn text<'r>(&self, value: Option<&'r [u8]>) -> Result<Option<&'r str>, RejectionKind> {
-        let Some(value) = value else { return Ok(None) };
-        let fits = (1..=LONGEST).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
-        let text = std::str::from_utf8(value).ok().filter(|_| fits);
-        text.map(Some).ok_or(self.malformed())
+    /// Of a bearable length.
+    fn text<'r>(&self, value: Option<&'r [u8]>) -> Result<Option<&'r [u8]>, RejectionKind> {
+        let fits = value.is_none_or(|value| (1..=LONGEST).contains(&value.len()));
+        if fits { Ok(value) } else { Err(self.malformed()) }
     }
 
     /// What follows the scheme. Schemes are case-insensitive and end with spaces (RFC 9110 section
@@ -282,33 +288,44 @@ impl Source {
         &self,
         headers: &'r HeaderMap,
         scheme: &str,
-    ) -> Result<Option<&'r str>, RejectionKind> {
+    ) -> Result<Option<&'r [u8]>, RejectionKind> {
         let Some(value) = only(headers, &AUTHORIZATION)? else { return Ok(None) };
-        let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
-        let (name, rest) = value.split_at(end);
-        if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
+        let Some((name, mut rest)) = value.split_at_checked(scheme.len()) else { return Ok(None) };
+        if !name.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first().is_some_and(|b| *b != b' ')
+        {
             return Ok(None);
         }
-        let spaces = rest.iter().take_while(|b| **b == b' ').count();
-        self.text(Some(&rest[spaces..]))
+        while let [b' ', more @ ..] = rest {
+            rest = more;
+        }
+        self.text(Some(rest))
     }
 }
 
 /// The header's only line; two are never chosen from (RFC 9110 section 5.3).
 fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, RejectionKind> {
-    let mut lines = headers.get_all(name).iter();
-    match (lines.next(), lines.next()) {
-        (_, Some(_)) => Err(AmbiguousCredential),
-        (line, None) => Ok(line.map(HeaderValue::as_bytes)),
-    }
+    let first = headers.get(name).map(HeaderValue::as_bytes);
+    // Where every line has a name of its own, nothing is left to look for.
+    let is_only = headers.len() == headers.keys_len() || headers.get_all(name).iter().count() < 2;
+    if is_only { Ok(first) } else { Err(AmbiguousCredential) }
 }
 
-fn user_name(encoded: &str) -> Result<Cow<'_, str>, RejectionKind> {
-    let decoded = STANDARD.decode(encoded).map_err(|_| KeyInvalid)?;
-    let mut text = String::from_utf8(decoded).map_err(|_| KeyInvalid)?;
-    let colon = text.find(':').ok_or(KeyInvalid)?;
+fn user_name(encoded: &[u8]) -> Result<Vec<u8>, RejectionKind> {
+    let mut text = STANDARD.decode(encoded).map_err(|_| KeyInvalid)?;
+    let colon = text.iter().position(|byte| *byte == b':').ok_or(KeyInvalid)?;
     text.truncate(colon);
-    Ok(Cow::Owned(text))
+    Ok(text)
+}
+
+/// The text, if it is visible ASCII without white space. A key's format asks for that by itself.
+fn visible(text: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+    if !text.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    match text {
+        Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
+        Cow::Owned(text) => String::from_utf8(text).ok().map(Cow::Owned),
+    }
 }
 
 /// The cookie's only value. HTTP/2 may spread cookies over several lines (RFC 9113 section 8.2.3).

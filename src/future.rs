@@ -29,7 +29,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjected]
     enum State<S, Req, F> {
-        Asking { question: Question, held: Option<(Request<Req>, S)> },
+        Asking { question: Question, held: Option<Box<(Request<Req>, S)>> },
         Calling { #[pin] future: F, exit: Exit },
         Refused { refusal: Option<Refusal> },
     }
@@ -45,12 +45,18 @@ where
         request: Request<Req>,
         inner: S,
     ) -> Self {
-        let state = State::Asking { question, held: Some((request, inner)) };
+        // In a box, so that those who need not ask have no large future to move about.
+        let state = State::Asking { question, held: Some(Box::new((request, inner))) };
         Self { state, gate: Arc::clone(gate) }
     }
 
-    pub(crate) fn decided(gate: &Arc<Gate>, passage: Passage, body: Req, inner: &mut S) -> Self {
-        Self { state: State::after(passage, body, inner), gate: Arc::clone(gate) }
+    pub(crate) fn decided(
+        gate: &Arc<Gate>,
+        passage: Passage,
+        request: Request<Req>,
+        inner: &mut S,
+    ) -> Self {
+        Self { state: State::after(passage, request, inner), gate: Arc::clone(gate) }
     }
 }
 
@@ -58,11 +64,9 @@ impl<S, Req> State<S, Req, S::Future>
 where
     S: Service<Request<Req>>,
 {
-    fn after(passage: Passage, body: Req, inner: &mut S) -> Self {
+    fn after(passage: Passage, request: Request<Req>, inner: &mut S) -> Self {
         match passage {
-            Passage::In(head, exit) => {
-                Self::Calling { future: inner.call(Request::from_parts(head, body)), exit }
-            }
+            Passage::In(exit) => Self::Calling { future: inner.call(request), exit },
             Passage::Out(refusal) => Self::Refused { refusal: Some(refusal) },
         }
     }
@@ -80,10 +84,9 @@ where
             let next = match this.state.as_mut().project() {
                 StateProjected::Asking { question, held } => {
                     let answer = ready!(question.as_mut().poll(cx));
-                    let (request, mut inner) = held.take().expect(POLLED);
-                    let (head, body) = request.into_parts();
-                    let passage = this.gate.decide(head, answer, this.gate.now());
-                    State::after(passage, body, &mut inner)
+                    let (mut request, mut inner) = *held.take().expect(POLLED);
+                    let passage = this.gate.decide(&mut request, answer, this.gate.now());
+                    State::after(passage, request, &mut inner)
                 }
                 StateProjected::Calling { future, exit } => {
                     let response = ready!(future.poll(cx)?);

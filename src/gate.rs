@@ -2,15 +2,14 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::authenticator::{Answer, Authenticator, Identity, Outcome};
 use crate::body::GateBody;
 use crate::limit::Standings;
-use crate::render::{Refusals, Wire};
+use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
-use crate::{Rejection, Timestamp};
+use crate::{Head, Principal, Rejection, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -20,12 +19,16 @@ pub(crate) struct Gate {
     pub(crate) stripped: Vec<HeaderName>,
 }
 
+/// Marks a CORS preflight that passed without a principal, for [`Require`](crate::Require) behind
+/// the gate.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPreflight;
+
 pub(crate) type Refusal = Response<Bytes>;
 
-/// Where a request's road leads. It is taken apart at once: a box would cost more than its size.
-#[allow(clippy::large_enum_variant)]
+/// Where a request's road leads: in, or out again.
 pub(crate) enum Passage {
-    In(Parts, Exit),
+    In(Exit),
     Out(Refusal),
 }
 
@@ -35,6 +38,7 @@ pub(crate) struct Exit {
     wire: Wire,
     /// Shared caches can't see that the answer is for one caller only.
     needs_privacy: bool,
+    deprecation: Option<Deprecation>,
     who: Who,
 }
 
@@ -43,24 +47,42 @@ impl Gate {
         self.authenticator.clock.now()
     }
 
-    pub(crate) fn identify(&self, head: &Parts, now: Timestamp) -> Identity {
+    pub(crate) fn identify(&self, head: Head<'_>, now: Timestamp) -> Identity {
         self.authenticator.identify(head, now)
     }
 
-    pub(crate) fn decide(&self, mut head: Parts, answer: Answer, now: Timestamp) -> Passage {
-        let wire = Wire::of(&head.method, &head.headers);
-        let outcome = self.authenticator.admit(&head, answer, now);
+    /// Judges the request, and puts into its extensions who is calling.
+    pub(crate) fn decide<B>(
+        &self,
+        request: &mut Request<B>,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Passage {
+        let head = Head::from(&*request);
+        let wire = Wire::of(head.method, head.headers);
+        let outcome = self.authenticator.admit(head, answer, now);
         let principal = match outcome.verdict {
             Ok(principal) => principal,
-            Err(why) => return Passage::Out(self.refusals.respond(why, &outcome.standings, wire)),
+            Err(why) => {
+                let mut refusal = self.refusals.respond(why, &outcome.standings, wire);
+                deprecate(outcome.deprecation, refusal.headers_mut());
+                return Passage::Out(refusal);
+            }
         };
         let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
-        let who = self.authenticator.who(&head, principal.as_ref());
-        self.stripped.iter().for_each(|name| drop(head.headers.remove(name)));
-        if let Some(principal) = principal {
-            head.extensions.insert(principal);
+        let who = self.authenticator.who(head, principal.as_ref());
+        let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
+        self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
+        match principal {
+            Some(principal) => drop(request.extensions_mut().insert(principal)),
+            // That of an outer gate is not one that this gate has proved.
+            None => drop(request.extensions_mut().remove::<Principal>()),
         }
-        Passage::In(head, Exit { standings: outcome.standings, wire, needs_privacy, who })
+        if is_open_preflight {
+            request.extensions_mut().insert(OpenPreflight);
+        }
+        let Outcome { standings, deprecation, .. } = outcome;
+        Passage::In(Exit { standings, wire, needs_privacy, deprecation, who })
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -81,17 +103,26 @@ impl Gate {
         why: Rejection,
         exit: &Exit,
     ) -> Response<GateBody<B>> {
-        exit.who.was_refused(&why);
+        exit.who.was_refused(&why, &self.authenticator.sampling, self.now());
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.standings, exit.wire);
+        deprecate(exit.deprecation, &mut parts.headers);
         Response::from_parts(parts, GateBody::refusal(body))
     }
 
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
         self.refusals.announce(&exit.standings, headers);
+        deprecate(exit.deprecation, headers);
         // RFC 9111 section 3.5 protects answers to `Authorization` only.
         if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
+    }
+}
+
+/// Nothing for most: their keys have no successor.
+fn deprecate(deprecation: Option<Deprecation>, headers: &mut HeaderMap) {
+    if let Some(deprecation) = deprecation {
+        deprecation.apply(headers);
     }
 }

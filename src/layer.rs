@@ -15,7 +15,7 @@ use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
 use crate::service::Auth;
 use crate::store::{KeyStore, MemoryStore, TenantDirectory};
-use crate::{Clock, ConfigError, Policy, SystemClock};
+use crate::{Clock, ConfigError, Peppers, Policy, RefusalSampling, SystemClock};
 
 /// A gate as a tower layer.
 ///
@@ -64,12 +64,15 @@ impl AuthLayer {
     /// | [`jwt`](Self::jwt) | no JWT is accepted |
     /// | [`require`](Self::require) | any authenticated caller |
     /// | [`limit`](Self::limit), [`failures`](Self::failures) | none |
+    /// | [`client_address`](Self::client_address) | a [`PeerAddr`](crate::policy::PeerAddr) among the request's extensions; axum's `ConnectInfo` has to be named |
+    /// | CORS preflights | pass without a credential; see [`refuse_preflights`](Self::refuse_preflights) |
     /// | [`render`](Self::render) | RFC 9457 problem details |
     pub fn new(store: impl KeyStore) -> Self {
         let authenticator = Authenticator {
             sources: Sources::default(),
             formats: Formats::default(),
             environments: EnvironmentPolicy::default(),
+            peppers: None,
             store: Arc::new(store),
             verifier: None,
             directory: None,
@@ -82,6 +85,7 @@ impl AuthLayer {
             address: ClientAddress::default(),
             limits: Limits::default(),
             failures: None,
+            sampling: RefusalSampling::new(),
             clock: Arc::new(SystemClock::new()),
         };
         let refusals = Refusals::default();
@@ -121,17 +125,26 @@ impl AuthLayer {
         Ok(self)
     }
 
-    /// The formats of keys, instead of the default.
+    /// The formats of keys, instead of the default. Several may share a prefix, such as the one in
+    /// which keys are issued now and the one in which they once were; of different prefixes, the
+    /// longest with which a text begins decides.
     ///
     /// # Errors
     ///
-    /// When two formats share a prefix.
+    /// When one prefix means both environments.
     pub fn key_formats(
         mut self,
         formats: impl IntoIterator<Item = KeyFormat>,
     ) -> Result<Self, ConfigError> {
         self.authenticator().formats = Formats::new(formats.into_iter().collect())?;
         Ok(self)
+    }
+
+    /// How the digests of the store are made, instead of with SHA-256 alone. Keys are to be issued
+    /// with the [same](crate::Keys::peppers).
+    pub fn peppers(mut self, peppers: Peppers) -> Self {
+        self.authenticator().peppers = Some(Arc::new(peppers));
+        self
     }
 
     /// Which environments' keys pass: an [`Environment`](crate::Environment) for one of them, or an
@@ -185,7 +198,8 @@ impl AuthLayer {
         self
     }
 
-    /// What single routes ask of their callers besides; public routes too.
+    /// What single routes ask of their callers besides; public routes too. Paths are those that the
+    /// gate sees: behind axum's `nest` they lack the prefix.
     pub fn routes(mut self, routes: Routes) -> Self {
         self.authenticator().routes = routes;
         self
@@ -197,7 +211,20 @@ impl AuthLayer {
         self
     }
 
-    /// How the client's address is found.
+    /// How the client's address is found. Without it, keys bound to networks are refused, and limits
+    /// and failures by address count all clients together. Under axum:
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    /// use axum::{Router, extract::ConnectInfo};
+    /// use keygate::{AuthLayer, policy::ClientAddress, store::MemoryStore};
+    ///
+    /// let gate = AuthLayer::new(MemoryStore::new()).client_address(ClientAddress::peer_from(
+    ///     |extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()),
+    /// ));
+    /// let app: Router = Router::new().layer(gate);
+    /// let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    /// ```
     pub fn client_address(mut self, address: ClientAddress) -> Self {
         self.authenticator().address = address;
         self
@@ -221,6 +248,13 @@ impl AuthLayer {
 
     /// How the bodies of refusals look: an [`Envelope`](crate::render::Envelope),
     /// [`Problem`](crate::render::Problem), or a closure.
+    ///
+    /// ```
+    /// use keygate::{AuthLayer, Rejection, Rendered, store::MemoryStore};
+    ///
+    /// let gate = AuthLayer::new(MemoryStore::new())
+    ///     .render(|why: &Rejection| Rendered::text(format!("no: {}", why.code())));
+    /// ```
     pub fn render(mut self, render: impl Render) -> Self {
         let gate = self.gate();
         gate.refusals = gate.refusals.clone().render(render);
@@ -261,6 +295,13 @@ impl AuthLayer {
             self.gate().stripped.push(name);
         }
         Ok(self)
+    }
+
+    /// Which refusals are logged where the feature `tracing` is on, instead of 10 a minute for each
+    /// tenant and address.
+    pub fn sample_refusals(mut self, sampling: RefusalSampling) -> Self {
+        self.authenticator().sampling = sampling;
+        self
     }
 
     /// The clock by which expiry and limits are judged.

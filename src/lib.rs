@@ -43,6 +43,7 @@
 //! The gate is [`AuthLayer`]; it lists what can be configured and what is the default. Behind it, a
 //! route asks for more through [`Require`], a handler through [`Principal::require`], a service
 //! without a router through [`policy::Routes`]. Your own database is a [`store::KeyStore`].
+//! [`Keys`] issues, rotates and ends keys; [`usage`] tells what they are used for.
 //!
 //! # Features
 //!
@@ -52,7 +53,10 @@
 //! | `rust_crypto` | | JWT signatures in pure Rust, for builds without a C compiler; RSA about ten times slower |
 //! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
-//! | `tracing` | | one event for each refusal |
+//! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
+//! | `postgres` | | [`store`] on a server: `PostgresStore` |
+//! | `conformance` | | `store::conformance`, the tests of a store of your own |
+//! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
 //!
 //! Features only add. With both of the first two, AWS-LC verifies; with neither, every JWT key is
 //! refused when it is configured, and API keys work.
@@ -63,29 +67,35 @@
 
 mod authenticator;
 #[cfg(feature = "axum")]
-pub mod axum;
+mod axum;
 mod body;
 mod clock;
 mod credential;
 mod error;
 mod future;
 mod gate;
+mod head;
 pub mod jwt;
 pub mod key;
 mod layer;
+pub mod lifecycle;
 pub mod limit;
+mod peppered;
 pub mod policy;
 mod principal;
 mod rejection;
 pub mod render;
 mod require;
+mod sampling;
 mod service;
+mod signal;
 pub mod store;
 mod tenant;
 #[cfg(feature = "tonic")]
-pub mod tonic;
+mod tonic;
 #[cfg_attr(not(feature = "tracing"), path = "trace_off.rs")]
 mod trace;
+pub mod usage;
 
 pub use authenticator::{Authenticator, Outcome};
 pub use body::GateBody;
@@ -93,17 +103,20 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::Source;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
+pub use head::Head;
 pub use key::{
     Environment, EnvironmentPolicy, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, KeyToken,
-    RotationPolicy,
+    Pepper, Peppers, RotationPolicy,
 };
 pub use layer::AuthLayer;
+pub use lifecycle::{Issued, Keys, KeysError, NewKey};
 pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};
 pub use render::{Envelope, Problem, Render, Rendered};
 pub use require::{Require, Required, RequiredFuture};
+pub use sampling::RefusalSampling;
 pub use service::Auth;
 pub use tenant::{Tenant, TenantId, TenantStatus};
 

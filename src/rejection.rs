@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::store::StoreError;
+
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -17,10 +19,10 @@ pub enum RejectionKind {
     AmbiguousCredential,
     /// A cookie's credential with an unsafe method, and no proof that the page is of the same origin.
     CrossSite,
-    /// The path can be read in two ways: `//`, `..`, an encoded `/`, `\`, `;`.
-    InvalidPath,
     /// The credential is good but lacks a scope.
     InsufficientScope,
+    /// The path can be read in two ways: `//`, `..`, an encoded `/`, `\`, `;`.
+    InvalidPath,
     /// The key's time has passed.
     KeyExpired,
     /// The key is switched off.
@@ -51,8 +53,8 @@ impl RejectionKind {
         Self::AddressDenied,
         Self::AmbiguousCredential,
         Self::CrossSite,
-        Self::InvalidPath,
         Self::InsufficientScope,
+        Self::InvalidPath,
         Self::KeyExpired,
         Self::KeyInactive,
         Self::KeyInvalid,
@@ -181,6 +183,11 @@ impl Rejection {
         self.kind.status()
     }
 
+    /// The stable name of the kind, in snake case.
+    pub const fn code(&self) -> &'static str {
+        self.kind.code()
+    }
+
     /// How long the client is asked to wait.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -206,6 +213,13 @@ pub(crate) const fn secs_ceil(duration: Duration) -> u64 {
 impl From<RejectionKind> for Rejection {
     fn from(kind: RejectionKind) -> Self {
         Self::new(kind)
+    }
+}
+
+impl From<StoreError> for Rejection {
+    /// [`Unavailable`](RejectionKind::Unavailable), whatever went wrong: the client can't mend it.
+    fn from(error: StoreError) -> Self {
+        Self::new(RejectionKind::Unavailable).with_source(error)
     }
 }
 

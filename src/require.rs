@@ -12,14 +12,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::GateBody;
-use crate::render::Refusals;
+use crate::gate::OpenPreflight;
+use crate::render::{Refusals, Wire};
 use crate::{Policy, Principal, Rejection, RejectionKind};
 
 /// Asks a policy of whoever reaches a route; for axum's `route_layer`.
 ///
 /// It stands behind an [`AuthLayer`](crate::AuthLayer), which proves who calls, counts the request
 /// and gives the refusal its form. Where no gate has put a [`Principal`] into the request, everybody
-/// is refused.
+/// is refused; only a CORS preflight that the gate let pass goes on.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -76,11 +77,15 @@ where
         let principal = request.extensions().get::<Principal>();
         let judged = match principal {
             Some(principal) => principal.require(&self.policy),
+            None if request.extensions().get::<OpenPreflight>().is_some() => Ok(()),
             None => Err(Rejection::new(RejectionKind::MissingCredential)),
         };
         let state = match judged {
             Ok(()) => State::Calling { future: self.inner.call(request) },
-            Err(why) => State::Refused { response: Some(Refusals::unanswered(why)) },
+            Err(why) => {
+                let wire = Wire::of(request.method(), request.headers());
+                State::Refused { response: Some(Refusals::unanswered(why, wire)) }
+            }
         };
         RequiredFuture { state }
     }

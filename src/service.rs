@@ -1,4 +1,4 @@
-//! The tower service: splits a request, sends its head down the road, and the whole inward.
+//! The tower service: sends a request's head down the road, and the whole inward.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +10,7 @@ use crate::authenticator::Identity;
 use crate::body::GateBody;
 use crate::future::ResponseFuture;
 use crate::gate::Gate;
+use crate::head::Head;
 
 /// A service behind a gate; made by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -47,17 +48,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Req>) -> Self::Future {
-        let (head, body) = request.into_parts();
+    fn call(&mut self, mut request: Request<Req>) -> Self::Future {
         let now = self.gate.now();
-        match self.gate.identify(&head, now) {
+        match self.gate.identify(Head::from(&request), now) {
             Identity::Known(answer) => {
-                let passage = self.gate.decide(head, answer, now);
-                ResponseFuture::decided(&self.gate, passage, body, &mut self.inner)
+                let passage = self.gate.decide(&mut request, answer, now);
+                ResponseFuture::decided(&self.gate, passage, request, &mut self.inner)
             }
             Identity::Asked(question) => {
                 let inner = self.take_ready();
-                ResponseFuture::asking(&self.gate, question, Request::from_parts(head, body), inner)
+                ResponseFuture::asking(&self.gate, question, request, inner)
             }
         }
     }

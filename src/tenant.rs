@@ -102,3 +102,17 @@ impl Tenant {
         self.status == TenantStatus::Suspended
     }
 }
+
+impl From<TenantId> for Tenant {
+    /// An active tenant without a plan.
+    fn from(id: TenantId) -> Self {
+        Self::new(id)
+    }
+}
+
+impl From<&str> for Tenant {
+    /// An active tenant without a plan.
+    fn from(id: &str) -> Self {
+        Self::new(id)
+    }
+}

@@ -1,4 +1,4 @@
-//! tonic's edge: [`Rejection`] as a [`Status`](::tonic::Status).
+//! tonic's edge: [`Rejection`] as a [`Status`].
 //!
 //! A gate around a tonic server answers refusals in gRPC by itself. This is for handlers, which find
 //! the [`Principal`](crate::Principal) in their request's extensions:

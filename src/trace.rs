@@ -4,15 +4,15 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use tracing::field::{debug, display};
-use tracing::{error, info, warn};
+use tracing::{Level, enabled, error, info, warn};
 
 use crate::store::StoreError;
-use crate::{Principal, Rejection, RejectionKind};
+use crate::{Principal, RefusalSampling, Rejection, RejectionKind, Timestamp};
 
 /// Who was refused, as far as it is known.
 pub(crate) struct Who {
     principal: Option<Principal>,
-    /// The display prefix of a key that no record was found for.
+    /// The display prefix of the key presented.
     shown: Option<String>,
     address: Option<IpAddr>,
 }
@@ -26,22 +26,33 @@ impl Who {
     }
 
     pub(crate) fn showing(self, shown: impl FnOnce() -> Option<String>) -> Self {
-        Self { shown: shown(), ..self }
+        // Refusals that nobody reads of cost no copy.
+        let is_read = enabled!(target: "keygate", Level::INFO);
+        Self { shown: is_read.then(shown).flatten(), ..self }
     }
 
     /// Outages are errors, all else is what clients do.
-    pub(crate) fn was_refused(&self, rejection: &Rejection) {
+    pub(crate) fn was_refused(&self, rejection: &Rejection, log: &RefusalSampling, now: Timestamp) {
+        let Some(left_out) = self.sample(rejection, log, now) else { return };
+        let left_out = Some(left_out).filter(|count| *count > 0);
         let kind = rejection.kind().code();
         let subject = self.principal.as_ref().map(|principal| debug(principal.subject()));
         let tenant = self.principal.as_ref().and_then(Principal::tenant_id).map(debug);
         let key = self.shown.as_deref();
         let address = self.address.map(display);
         if rejection.kind() == RejectionKind::Unavailable {
-            let cause = causes(rejection);
-            error!(target: "keygate", kind, subject, tenant, key, address, cause, "request refused");
+            let cause = debug(causes(rejection));
+            error!(target: "keygate", kind, subject, tenant, key, address, left_out, cause, "request refused");
         } else {
-            info!(target: "keygate", kind, subject, tenant, key, address, "request refused");
+            info!(target: "keygate", kind, subject, tenant, key, address, left_out, "request refused");
         }
+    }
+
+    fn sample(&self, why: &Rejection, log: &RefusalSampling, now: Timestamp) -> Option<u64> {
+        if why.kind() == RejectionKind::Unavailable {
+            return log.admit_outage(now);
+        }
+        log.admit(self.principal.as_ref().and_then(Principal::tenant_id), self.address, now)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::store::StoreError;
-use crate::{Principal, Rejection};
+use crate::{Principal, RefusalSampling, Rejection, Timestamp};
 
 /// Who was refused; nobody asks.
 pub(crate) struct Who;
@@ -17,7 +17,7 @@ impl Who {
         self
     }
 
-    pub(crate) fn was_refused(&self, _: &Rejection) {}
+    pub(crate) fn was_refused(&self, _: &Rejection, _: &RefusalSampling, _: Timestamp) {}
 }
 
 pub(crate) fn feed_failed(_: &StoreError) {}

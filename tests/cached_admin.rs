@@ -186,3 +186,16 @@ fn a_digest_that_is_used_again_is_another_key() {
     wait(store.insert(keyed("k"))).unwrap();
     assert_eq!(find(&store, "k").unwrap().revision(), 0);
 }
+
+/// As when its digest is made anew with another pepper while somebody removes it.
+#[test]
+fn a_key_that_is_removed_is_refused_under_every_digest_that_it_had() {
+    let backend = backend(&["k", "other"]);
+    let store = cached(&backend);
+    assert!(find(&store, "k").is_some() && find(&store, "other").is_some());
+    wait(backend.inner.replace(kept(&store, "k").with_digest(KeyDigest::of("new")))).unwrap();
+    assert!(find(&store, "new").is_some(), "both are in memory");
+    assert!(wait(store.delete(&acme(), &"k".into())).unwrap());
+    assert!(find(&store, "k").is_none() && find(&store, "new").is_none());
+    assert!(store.peek(&KeyDigest::of("other")).is_some(), "others stay");
+}

@@ -115,6 +115,7 @@ fn a_revocation_is_felt_as_soon_as_it_is_told() {
     for told in [
         Invalidation::changed(digest(), 1),
         Invalidation::key(digest()),
+        Invalidation::Id("k".into()),
         Invalidation::Tenant("acme".into()),
         Invalidation::Everything,
     ] {

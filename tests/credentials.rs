@@ -33,11 +33,14 @@ fn of(source: Source) -> (Authenticator, String) {
     (gate.into_authenticator(), key.reveal().to_owned())
 }
 
+/// A place, its header, what stands before the credential, and who passes with a key and a token.
+type Row = (Source, &'static str, &'static str, [Result<&'static str, RejectionKind>; 2]);
+
 #[test]
 fn every_place_takes_the_kinds_it_is_for_and_refuses_the_other() {
     let jwt = token("");
     let header = |name| Source::header(name).unwrap();
-    let table: [(Source, &str, &str, [Result<&str, RejectionKind>; 2]); 11] = [
+    let table: [Row; 11] = [
         (Source::bearer(), "authorization", "Bearer ", [Ok("key_1"), Ok("ann")]),
         (Source::bearer().keys_only(), "authorization", "Bearer ", [Ok("key_1"), Err(KeyInvalid)]),
         (

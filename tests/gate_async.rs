@@ -1,5 +1,6 @@
 //! A store that answers later: the same outcomes as from memory, no call before the verdict, and
 //! nothing lost when a client gives up.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/wire.rs"]

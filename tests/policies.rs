@@ -112,9 +112,12 @@ fn scopes_and_access_have_a_plain_form_in_json() {
     assert!(serde_json::from_str::<Access>(r#""everything""#).is_err());
 }
 
+/// The groups that a policy names, the scopes that are held, and whether they are enough.
+type Row = (&'static [&'static [&'static str]], &'static [&'static str], bool);
+
 #[test]
 fn all_of_a_group_or_one_group_is_needed() {
-    let table: [(&[&[&str]], &[&str], bool); 10] = [
+    let table: [Row; 10] = [
         (&[&["a"]], &["a"], true),
         (&[&["a"]], &["b"], false),
         (&[&["a", "b"]], &["a"], false),
@@ -316,9 +319,7 @@ fn a_pattern_that_contradicts_or_is_none_is_refused_at_start_up() {
         let routes = Routes::new().public(path);
         routes.and_then(|routes| routes.require_all(other, needs("a"))).unwrap_err()
     };
-    for (path, other) in
-        [("/c/{id}", "/c/{name}"), ("/c/{id}/x", "/c/{name}/y"), ("/c/{*rest}", "/c/{*other}")]
-    {
+    for (path, other) in [("/c/{id}", "/c/{name}"), ("/c/{*rest}", "/c/{*other}")] {
         assert!(refused(path, other).to_string().contains(other), "{path} {other}");
     }
     for odd in ["", "health", "*", "/{", "/}", "/{}", "/{*}", "/{*a}/b", "/{a}{b}"] {
@@ -397,7 +398,7 @@ fn a_path_that_can_be_read_in_two_ways_is_refused() {
 fn bytes_that_are_no_uri_are_refused_by_http_or_here() {
     for bytes in [&b"/admin\\x"[..], b"/\\admin", b"/static/..\\admin", b"/adm\xC3\xADn", b"/\xFF"]
     {
-        let Ok(uri) = http::Uri::from_maybe_shared(bytes.to_vec()) else { continue };
+        let Ok(uri) = http::Uri::try_from(bytes) else { continue };
         let (gate, key) = routed(protected());
         let mut parts = call(Method::GET, "/", &key);
         parts.uri = uri;
@@ -490,11 +491,11 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_patterns_and_paths_never_panic(pattern in "/?[a{}*/.%]{0,12}", path in "/[!-~&&[^#]]{0,20}") {
-        if let Ok(routes) = Routes::new().require_all(&pattern, needs("admin")) {
-            if path.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_none()) {
-                let _ = reached(&routes, Method::GET, &path);
-            }
+    fn arbitrary_patterns_and_paths_never_panic_and_make_nothing_public(pattern in "/?[a{}*/.%]{0,12}", path in "/[!-~&&[^#]]{0,20}") {
+        let routes = Routes::new().require_all(&pattern, needs("admin"));
+        let is_uri = path.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_none());
+        if let (Ok(routes), true) = (routes, is_uri) {
+            prop_assert_ne!(reached(&routes, Method::GET, &path), Ok(None), "nothing is public");
         }
     }
 

@@ -64,17 +64,6 @@ const TABLE: [Row; 16] = [
         grpc: ("7", "Cross-site request refused"),
     },
     Row {
-        kind: InvalidPath,
-        status: 400,
-        challenge: NONE,
-        retry_after: None,
-        g_tateth: r#"{"success":false,"error":"The path is ambiguous","code":"INVALID_PATH"}"#,
-        convotic: r#"{"error":"invalid_path"}"#,
-        nested: r#"{"error":{"code":"INVALID_PATH","message":"The path is ambiguous"}}"#,
-        problem: r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"The path is ambiguous","code":"invalid_path"}"#,
-        grpc: ("3", "The path is ambiguous"),
-    },
-    Row {
         kind: InsufficientScope,
         status: 403,
         challenge: &[
@@ -86,6 +75,17 @@ const TABLE: [Row; 16] = [
         nested: r#"{"error":{"code":"INSUFFICIENT_SCOPE","message":"The credential lacks a required scope"}}"#,
         problem: r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The credential lacks a required scope","code":"insufficient_scope"}"#,
         grpc: ("7", "The credential lacks a required scope"),
+    },
+    Row {
+        kind: InvalidPath,
+        status: 400,
+        challenge: NONE,
+        retry_after: None,
+        g_tateth: r#"{"success":false,"error":"The path is ambiguous","code":"INVALID_PATH"}"#,
+        convotic: r#"{"error":"invalid_path"}"#,
+        nested: r#"{"error":{"code":"INVALID_PATH","message":"The path is ambiguous"}}"#,
+        problem: r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"The path is ambiguous","code":"invalid_path"}"#,
+        grpc: ("3", "The path is ambiguous"),
     },
     Row {
         kind: KeyExpired,

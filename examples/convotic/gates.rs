@@ -8,7 +8,7 @@ use keygate::jwt::JwtVerifier;
 use keygate::limit::FailureBudget;
 use keygate::policy::{ClientAddress, Routes, SameOrigin};
 use keygate::render::Envelope;
-use keygate::store::MemoryStore;
+use keygate::store::KeyStore;
 use keygate::{
     AuthLayer, ConfigError, Environment, KeyFormat, Limit, Policy, Quota, RejectionKind, Source,
 };
@@ -22,7 +22,7 @@ pub(crate) const COOKIE: &str = "__Host-session";
 
 /// Opened by API keys, in `X-API-Key` and nowhere else.
 pub(crate) fn api(
-    store: MemoryStore,
+    store: impl KeyStore,
     environment: Environment,
     failures: FailureBudget,
 ) -> Result<AuthLayer, ConfigError> {

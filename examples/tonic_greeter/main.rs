@@ -6,6 +6,7 @@ mod greeter;
 
 use std::env;
 use std::error::Error;
+use std::time::Duration;
 
 use greeter::{Greeter, GreeterServer, HelloReply, HelloRequest, Replies};
 use keygate::policy::{ClientAddress, Routes};
@@ -14,6 +15,8 @@ use keygate::{AuthLayer, Environment, KeyFormat, KeyRecord, Limit, Policy, Princ
 use keygate::{Rejection, RejectionKind, ScopeSet, Tenant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -90,11 +93,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(listen).await?;
     let mut end = signal(SignalKind::terminate())?;
     println!("listening on http://{}", listener.local_addr()?);
-    let stop = async move { _ = end.recv().await };
-    Server::builder()
+    let (stopping, stop) = oneshot::channel();
+    let server = Server::builder()
         .layer(gate(store)?)
         .add_service(GreeterServer::new(Polite))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
-        .await?;
-    Ok(())
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async { _ = stop.await });
+    // Calls under way are finished, but nobody is waited for who doesn't hang up.
+    let patience = async {
+        end.recv().await;
+        _ = stopping.send(());
+        sleep(Duration::from_secs(2)).await;
+    };
+    tokio::select! {
+        served = server => Ok(served?),
+        () = patience => Ok(()),
+    }
 }

@@ -34,7 +34,7 @@ impl Rules {
             subject: self.subject(&claims)?.into(),
             tenant: self.tenant(&claims)?,
             scopes: self.scopes(&claims)?,
-            id: text(&claims, "jti", "jti is not text")?.map(Arc::from),
+            id: claims.text("jti", JwtError::claims("jti is not text"))?.map(Arc::from),
             expires: time(&claims, "exp").ok_or(JwtError::claims("exp is absent"))?,
             issued_at: time(&claims, "iat"),
             claims: Arc::default(),
@@ -55,7 +55,7 @@ impl Rules {
 
     /// RFC 9068 section 4: exactly the issuer; a list of issuers is no issuer.
     fn issuer(&self, claims: &Object<'_>) -> Result<Option<Arc<str>>, JwtError> {
-        let issuer = text(claims, "iss", "iss is not text")?;
+        let issuer = claims.text("iss", JwtError::claims("iss is not text"))?;
         match &self.issuer {
             None => Ok(issuer.map(Arc::from)),
             Some(expected) if issuer == Some(expected) => Ok(Some(expected.clone())),
@@ -84,14 +84,14 @@ impl Rules {
     }
 
     fn subject<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, JwtError> {
-        match text(claims, &self.subject_claim, "the subject is not text")? {
+        match claims.text(&self.subject_claim, JwtError::claims("the subject is not text"))? {
             Some(subject) if !subject.is_empty() => Ok(subject),
             _ => Err(JwtError::claims("the subject is absent or empty")),
         }
     }
 
     fn tenant(&self, claims: &Object<'_>) -> Result<Option<TenantId>, JwtError> {
-        match text(claims, &self.tenant_claim, "the tenant is not text")? {
+        match claims.text(&self.tenant_claim, JwtError::claims("the tenant is not text"))? {
             Some("") => Err(JwtError::claims("the tenant is empty")),
             tenant => Ok(tenant.map(TenantId::from)),
         }
@@ -150,18 +150,6 @@ fn unreadable(error: serde_json::Error) -> JwtError {
         false => JwtErrorKind::Malformed,
     };
     JwtError::new(kind, REASON).caused_by(error)
-}
-
-fn text<'c>(
-    claims: &'c Object<'_>,
-    name: &str,
-    reason: &'static str,
-) -> Result<Option<&'c str>, JwtError> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Value::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(JwtError::claims(reason)),
-    }
 }
 
 fn time(claims: &Object<'_>, name: &str) -> Option<Timestamp> {

@@ -4,7 +4,7 @@
 
 use super::algorithm::Algorithm;
 use super::error::{JwtError, JwtErrorKind};
-use super::json::{Object, Value};
+use super::json::Object;
 
 /// Members that a header may have.
 const MAX_MEMBERS: usize = 64;
@@ -32,7 +32,8 @@ impl<'a> Header<'a> {
         let object = parse_object(json)?;
         refuse_extensions(&object)?;
         refuse_nesting(&object)?;
-        let algorithm = text(&object, "alg", "alg is not text")?
+        let algorithm = object
+            .text("alg", JwtError::malformed("alg is not text"))?
             .and_then(Algorithm::named)
             .ok_or(JwtError::new(JwtErrorKind::Algorithm, "alg is absent or unknown"))?;
         Ok(Self { object, algorithm })
@@ -43,11 +44,11 @@ impl<'a> Header<'a> {
     }
 
     pub(crate) fn typ(&self) -> Result<Option<&str>, JwtError> {
-        text(&self.object, "typ", "typ is not text")
+        self.object.text("typ", JwtError::malformed("typ is not text"))
     }
 
     pub(crate) fn kid(&self) -> Result<Option<&str>, JwtError> {
-        let kid = text(&self.object, "kid", "kid is not text")?;
+        let kid = self.object.text("kid", JwtError::malformed("kid is not text"))?;
         match kid {
             Some(kid) if kid.len() > MAX_KID => Err(JwtError::malformed("kid is too long")),
             _ => Ok(kid),
@@ -75,23 +76,11 @@ fn refuse_extensions(object: &Object<'_>) -> Result<(), JwtError> {
 }
 
 fn refuse_nesting(object: &Object<'_>) -> Result<(), JwtError> {
-    match text(object, "cty", "cty is not text")? {
+    match object.text("cty", JwtError::malformed("cty is not text"))? {
         Some(cty) if media_type(cty).eq_ignore_ascii_case("jwt") => {
             Err(JwtError::malformed("cty: a JWT within a JWT"))
         }
         _ => Ok(()),
-    }
-}
-
-fn text<'o>(
-    object: &'o Object<'_>,
-    name: &str,
-    reason: &'static str,
-) -> Result<Option<&'o str>, JwtError> {
-    match object.get(name) {
-        None => Ok(None),
-        Some(Value::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(JwtError::malformed(reason)),
     }
 }
 

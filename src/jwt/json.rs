@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::error::JwtError;
 use crate::Timestamp;
 
 const NANOS_PER_SEC: f64 = 1e9;
@@ -41,6 +42,15 @@ impl<'a> Object<'a> {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// A member that has to be text if it is there; `wrong` if it is anything else.
+    pub(crate) fn text(&self, name: &str, wrong: JwtError) -> Result<Option<&str>, JwtError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(wrong),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

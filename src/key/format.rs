@@ -89,8 +89,9 @@ impl KeyFormat {
     }
 
     /// Keys that exist already: `prefix`, then as many characters as `body` tells, of those that a
-    /// bearer token may hold (RFC 6750 section 2.1), without a checksum. Such a key's environment is
-    /// that of its record. No key is generated in this format.
+    /// bearer token may hold (RFC 6750 section 2.1), without a checksum; with an empty prefix no dots,
+    /// which mark a JWT. Such a key's environment is that of its record. No key is generated in this
+    /// format.
     ///
     /// # Errors
     ///
@@ -243,8 +244,9 @@ fn is_token68(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b)
 }
 
+/// Looks at every byte, which is faster than to stop at the first bad one: it needs no branches.
 fn is_base62(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_alphanumeric)
+    text.iter().fold(true, |good, byte| good & byte.is_ascii_alphanumeric())
 }
 
 /// CRC-32 of what stands before it, in base62: 62^6 is more than 2^32.
@@ -259,10 +261,22 @@ fn checksum(text: &[u8]) -> [u8; CHECKSUM] {
 }
 
 fn has_checksum(whole: &[u8]) -> bool {
-    whole.split_last_chunk().is_some_and(|(text, last)| checksum(text) == *last)
+    let Some((text, digits)) = whole.split_last_chunk::<CHECKSUM>() else { return false };
+    let number = digits.iter().fold(0, |number, digit| number * 62 + value(*digit));
+    number == u64::from(crc32fast::hash(text))
 }
 
-fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
+/// What a digit of base62 stands for.
+fn value(digit: u8) -> u64 {
+    u64::from(match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'A'..=b'Z' => digit - b'A' + 10,
+        b'a'..=b'z' => digit - b'a' + 36,
+        _ => u8::MAX,
+    })
+}
+
+pub(super) fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
     let full = text.len() + count;
     let mut bytes = Zeroizing::new([0; 64]);
     while text.len() < full {
@@ -287,13 +301,13 @@ pub(crate) enum Reading {
     Key(Option<Environment>),
 }
 
-/// All formats of a gate.
+/// All formats of a gate, one entry for each prefix, the longest first.
 #[derive(Clone, Debug)]
-pub(crate) struct Formats(Vec<KeyFormat>);
+pub(crate) struct Formats(Vec<(Prefix, KeyFormat)>);
 
 impl Default for Formats {
     fn default() -> Self {
-        Self(vec![KeyFormat::sk()])
+        Self::by_prefix(vec![KeyFormat::sk()])
     }
 }
 
@@ -303,47 +317,64 @@ impl Formats {
         Self(Vec::new())
     }
 
+    /// Formats may share a prefix, so that a brand can move from one to another.
+    ///
     /// # Errors
     ///
-    /// When two formats share a prefix, so that a key could be of either.
+    /// When one prefix means both environments.
     pub(crate) fn new(formats: Vec<KeyFormat>) -> Result<Self, ConfigError> {
-        let mut seen = std::collections::HashSet::new();
-        for prefix in formats.iter().flat_map(|format| &format.prefixes) {
-            if !seen.insert(&prefix.text) {
-                return Err(ConfigError::invalid(
-                    "key prefix",
-                    &prefix.text,
-                    "stands in two formats",
-                ));
+        let all = Self::by_prefix(formats);
+        for pair in all.0.windows(2) {
+            let [(one, _), (other, _)] = pair else { continue };
+            let differ = one.environment.zip(other.environment).is_some_and(|(a, b)| a != b);
+            if one.text == other.text && differ {
+                let reason = "means both environments";
+                return Err(ConfigError::invalid("key prefix", &one.text, reason));
             }
         }
-        Ok(Self(formats))
+        Ok(all)
     }
 
-    /// Reads `text` by the format with the longest prefix that fits.
-    pub(crate) fn read(&self, text: &str) -> Reading {
-        let Some((format, prefix)) = self.find(text) else {
+    fn by_prefix(formats: Vec<KeyFormat>) -> Self {
+        let of_one = |format: KeyFormat| {
+            let prefixes = format.prefixes.clone();
+            prefixes.into_iter().map(move |prefix| (prefix, format.clone()))
+        };
+        let mut all: Vec<_> = formats.into_iter().flat_map(of_one).collect();
+        // Equal prefixes stand side by side, those that name their environment first.
+        all.sort_by(|(a, _), (b, _)| {
+            let rank = |prefix: &Prefix| (prefix.text.len(), prefix.environment.is_some());
+            rank(b).cmp(&rank(a)).then_with(|| a.text.cmp(&b.text))
+        });
+        Self(all)
+    }
+
+    /// Reads `text` by the formats with the longest prefix with which it begins.
+    pub(crate) fn read(&self, text: &[u8]) -> Reading {
+        let mut beginning = self.beginning(text).peekable();
+        let Some(longest) = beginning.peek().map(|(prefix, _)| prefix.text.len()) else {
             return Reading::Foreign;
         };
-        let body = &text.as_bytes()[prefix.text.len()..];
-        if format.is_well_formed(body, text.as_bytes()) {
-            Reading::Key(prefix.environment)
-        } else {
-            Reading::Malformed
-        }
+        let body = &text[longest..];
+        beginning
+            .take_while(|(prefix, _)| prefix.text.len() == longest)
+            .find(|(_, format)| format.is_well_formed(body, text))
+            .map_or(Reading::Malformed, |(prefix, _)| Reading::Key(prefix.environment))
     }
 
-    fn find(&self, text: &str) -> Option<(&KeyFormat, &Prefix)> {
-        self.0
-            .iter()
-            .flat_map(|format| format.prefixes.iter().map(move |prefix| (format, prefix)))
-            .filter(|(_, prefix)| text.starts_with(&prefix.text))
-            .max_by_key(|(_, prefix)| prefix.text.len())
+    /// The formats with whose prefix `text` begins, the longest first. Keys without a prefix have no
+    /// dots: what has some is a JWT.
+    fn beginning(&self, text: &[u8]) -> impl Iterator<Item = &(Prefix, KeyFormat)> {
+        self.0.iter().filter(|(prefix, _)| match prefix.text.as_bytes() {
+            [] => !text.contains(&b'.'),
+            prefix => text.starts_with(prefix),
+        })
     }
 
     /// The prefix with which `text` begins and 4 more characters, if it is one of ours.
-    pub(crate) fn display<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let (_, prefix) = self.find(text)?;
-        text.get(..prefix.text.len() + SHOWN)
+    pub(crate) fn display<'t>(&self, text: &'t [u8]) -> Option<&'t str> {
+        let (prefix, _) = self.beginning(text).next()?;
+        let shown = text.get(..prefix.text.len() + SHOWN)?;
+        std::str::from_utf8(shown).ok().filter(|shown| shown.bytes().all(|b| b.is_ascii_graphic()))
     }
 }

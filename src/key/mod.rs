@@ -18,6 +18,8 @@
 mod digest;
 mod environment;
 mod format;
+mod id;
+mod pepper;
 mod record;
 mod rotation;
 mod token;
@@ -27,6 +29,7 @@ pub use digest::KeyDigest;
 pub use environment::{Environment, EnvironmentPolicy};
 pub use format::KeyFormat;
 pub(crate) use format::{Formats, Reading};
+pub use pepper::{Pepper, Peppers};
 pub use record::{KeyId, KeyRecord, KeyStatus};
 pub use rotation::RotationPolicy;
 pub use token::{GenerateError, KeyToken};

@@ -3,21 +3,19 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use http::request::Parts;
-
-use crate::Principal;
+use crate::{Head, Principal};
 
 /// A request whose caller is proved: what a [`Limit`](super::Limit) counts by and weighs.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
     principal: &'a Principal,
-    parts: &'a Parts,
+    head: Head<'a>,
     address: Option<IpAddr>,
 }
 
 impl<'a> Caller<'a> {
-    pub(crate) fn new(principal: &'a Principal, parts: &'a Parts, address: Option<IpAddr>) -> Self {
-        Self { principal, parts, address }
+    pub(crate) fn new(principal: &'a Principal, head: Head<'a>, address: Option<IpAddr>) -> Self {
+        Self { principal, head, address }
     }
 
     /// Who is calling.
@@ -27,8 +25,8 @@ impl<'a> Caller<'a> {
 
     /// The head of the request. What it says is the caller's own choice: an identity taken from it
     /// can be changed at will.
-    pub fn parts(&self) -> &'a Parts {
-        self.parts
+    pub fn head(&self) -> Head<'a> {
+        self.head
     }
 
     /// The client's address, as far as the gate knows and trusts it.

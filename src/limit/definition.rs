@@ -10,6 +10,7 @@ use super::cell::LimitError;
 use super::identity::Identity;
 use super::quota::Quota;
 use super::seats::{self, Held};
+use super::standing::LimitName;
 use super::table::Table;
 use crate::{ConfigError, KeyRecord, Principal, Tenant, Timestamp};
 
@@ -50,7 +51,7 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 #[derive(Clone)]
 pub struct Limit {
     table: Arc<Table>,
-    name: Arc<str>,
+    name: LimitName,
     sharing: Sharing,
     quota: Quota,
     plans: BTreeMap<Box<str>, Quota>,
@@ -103,7 +104,7 @@ impl Limit {
     /// use keygate::{Limit, Quota};
     ///
     /// let per_region = Limit::by(Quota::per_minute(100)?, |caller| {
-    ///     let region = caller.parts().headers.get("x-region")?.to_str().ok()?;
+    ///     let region = caller.head().headers.get("x-region")?.to_str().ok()?;
     ///     Some(region.into())
     /// });
     /// # let _ = per_region;
@@ -116,10 +117,10 @@ impl Limit {
         Self::new(quota, "custom", Sharing::Custom(Arc::new(identity)))
     }
 
-    fn new(quota: Quota, name: &str, sharing: Sharing) -> Self {
+    fn new(quota: Quota, name: &'static str, sharing: Sharing) -> Self {
         Self {
             table: Arc::new(Table::new(DEFAULT_CAPACITY)),
-            name: name.into(),
+            name: LimitName::from_static(name),
             sharing,
             quota,
             plans: BTreeMap::new(),
@@ -168,13 +169,13 @@ impl Limit {
     /// Unless it is 1 to 64 printable ASCII characters other than `"` and `\`, which can stand in a
     /// string of RFC 8941 as they are.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let name = name.into();
+        let name: Arc<str> = name.into();
         let plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(plain) {
             let reason = "not 1 to 64 printable ASCII characters without \" and \\";
             return Err(ConfigError::invalid("name of a limit", name, reason));
         }
-        self.name = name;
+        self.name = name.into();
         Ok(self)
     }
 
@@ -203,11 +204,17 @@ impl Limit {
         Ok(self)
     }
 
+    /// True when the client's address may matter to it.
+    pub(super) fn looks_at_address(&self) -> bool {
+        matches!(self.sharing, Sharing::Address { .. } | Sharing::Custom(_))
+            || matches!(self.cost, Cost::By(_))
+    }
+
     pub(super) fn table(&self) -> &Arc<Table> {
         &self.table
     }
 
-    pub(super) fn shown_name(&self) -> &Arc<str> {
+    pub(super) fn shown_name(&self) -> &LimitName {
         &self.name
     }
 

@@ -61,6 +61,11 @@ impl Limits {
         self.0.is_empty()
     }
 
+    /// True when the client's address may matter to one of them.
+    pub(crate) fn look_at_address(&self) -> bool {
+        self.0.iter().any(Limit::looks_at_address)
+    }
+
     /// Counts the request against all limits, or against none.
     ///
     /// # Errors
@@ -79,7 +84,7 @@ fn check_pair(limit: &Limit, other: &Limit) -> Result<(), ConfigError> {
     let name = limit.shown_name();
     if name == other.shown_name() {
         let reason = "two limits of a gate have it; tell them apart with Limit::name";
-        return Err(ConfigError::invalid("name of a limit", name, reason));
+        return Err(ConfigError::invalid("name of a limit", name.as_str(), reason));
     }
     if limit.table().id() == other.table().id() {
         let reason = "another limit of the gate is its clone and shares its counters";

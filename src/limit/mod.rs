@@ -35,7 +35,7 @@ pub use caller::Caller;
 pub use definition::Limit;
 pub use failures::FailureBudget;
 pub use quota::{Algorithm, Quota};
-pub use standing::{Standing, Standings};
+pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use limits::{Limits, Verdict};
 pub(crate) use seats::Seats;

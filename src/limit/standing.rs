@@ -1,16 +1,82 @@
 //! Where a caller stands against a limit: the facts behind every rate-limit header.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Timestamp;
+
+/// A limit's name; cheap to clone.
+#[derive(Clone)]
+pub struct LimitName(Text);
+
+#[derive(Clone)]
+enum Text {
+    /// Costs nothing to clone, and stands in every answer.
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl LimitName {
+    pub(crate) const fn from_static(name: &'static str) -> Self {
+        Self(Text::Static(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Static(name) => name,
+            Text::Shared(name) => name,
+        }
+    }
+}
+
+impl PartialEq for LimitName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for LimitName {}
+
+impl fmt::Debug for LimitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl std::ops::Deref for LimitName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for LimitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<&str> for LimitName {
+    fn from(name: &str) -> Self {
+        Self(Text::Shared(name.into()))
+    }
+}
+
+impl From<Arc<str>> for LimitName {
+    fn from(name: Arc<str>) -> Self {
+        Self(Text::Shared(name))
+    }
+}
 
 /// Where one caller stands against one limit, after the request was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standing {
     /// The limit's name, as in `RateLimit-Policy`.
-    pub name: Arc<str>,
+    pub name: LimitName,
     /// How much the quota allows in a window.
     pub limit: u64,
     /// The quota's window.
@@ -25,7 +91,7 @@ pub struct Standing {
 
 impl Standing {
     /// A quota of `limit` in each `window` of which nothing is used yet.
-    pub fn new(name: impl Into<Arc<str>>, limit: u64, window: Duration) -> Self {
+    pub fn new(name: impl Into<LimitName>, limit: u64, window: Duration) -> Self {
         Self {
             name: name.into(),
             limit,

@@ -23,11 +23,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::{FORWARDED, HeaderName};
-use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::forwarded;
+use crate::Head;
 
 /// The socket's peer, as whoever accepts connections puts it into a request's extensions.
 ///
@@ -106,16 +106,17 @@ impl ClientAddress {
     }
 
     /// The client's address; `None` where the peer is not known.
-    pub fn of(&self, request: &Parts) -> Option<IpAddr> {
-        let peer = (self.peer)(&request.extensions)?.to_canonical();
+    pub fn of<'r>(&self, request: impl Into<Head<'r>>) -> Option<IpAddr> {
+        let request = request.into();
+        let peer = (self.peer)(request.extensions)?.to_canonical();
         Some(match &self.believed {
             Believed::Nobody => peer,
             Believed::Networks(networks, header) => {
                 let trusted = |at: &IpAddr| networks.iter().any(|network| network.contains(at));
-                walk(peer, entries(&request.headers, *header), trusted)
+                walk(peer, entries(request.headers, *header), trusted)
             }
             Believed::Hops(hops, header) => {
-                let entries = entries(&request.headers, *header).take(*hops);
+                let entries = entries(request.headers, *header).take(*hops);
                 entries.map_while(|entry| entry).last().unwrap_or(peer)
             }
         })

@@ -1,11 +1,10 @@
 //! Is a cookie's request sent by a page of this origin? Defence against cross-site requests.
 
 use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, UPGRADE};
-use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::credential::Sender;
-use crate::{ConfigError, Rejection, RejectionKind};
+use crate::{ConfigError, Head, Rejection, RejectionKind};
 
 /// What proves that a page of this origin sent a request whose credential a browser adds by itself.
 ///
@@ -63,11 +62,11 @@ impl SameOrigin {
     /// # Errors
     ///
     /// [`CrossSite`](RejectionKind::CrossSite).
-    pub fn check(&self, request: &Parts) -> Result<(), Rejection> {
-        self.judge(request, Sender::Browser).map_err(Rejection::new)
+    pub fn check<'r>(&self, request: impl Into<Head<'r>>) -> Result<(), Rejection> {
+        self.judge(request.into(), Sender::Browser).map_err(Rejection::new)
     }
 
-    pub(crate) fn judge(&self, request: &Parts, sender: Sender) -> Result<(), RejectionKind> {
+    pub(crate) fn judge(&self, request: Head<'_>, sender: Sender) -> Result<(), RejectionKind> {
         let without_proof = match sender {
             Sender::Program => return Ok(()),
             Sender::BrowserOrProgram => true,
@@ -80,10 +79,10 @@ impl SameOrigin {
         }
     }
 
-    fn proves(&self, request: &Parts, without_proof: bool) -> bool {
+    fn proves(&self, request: Head<'_>, without_proof: bool) -> bool {
         const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-        let site = only(&request.headers, SEC_FETCH_SITE);
-        let origin = only(&request.headers, ORIGIN);
+        let site = only(request.headers, SEC_FETCH_SITE);
+        let origin = only(request.headers, ORIGIN);
         match (site, origin) {
             (Given::None, Given::None) => without_proof,
             (Given::Twice, _) | (_, Given::Twice) => false,
@@ -98,8 +97,8 @@ impl SameOrigin {
     }
 }
 
-fn is_safe(request: &Parts) -> bool {
-    matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS)
+fn is_safe(request: Head<'_>) -> bool {
+    matches!(*request.method, Method::GET | Method::HEAD | Method::OPTIONS)
         && !request.headers.contains_key(UPGRADE)
 }
 
@@ -119,8 +118,8 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Given<'_> {
 }
 
 /// The scheme is left out: behind a proxy that ends TLS it is not known here.
-fn names_host(origin: &HeaderValue, request: &Parts) -> bool {
-    let host = match only(&request.headers, HOST) {
+fn names_host(origin: &HeaderValue, request: Head<'_>) -> bool {
+    let host = match only(request.headers, HOST) {
         Given::Once(host) => Some(host.as_bytes()),
         // HTTP/2 has the host in the request's target.
         Given::None => request.uri.authority().map(|authority| authority.as_str().as_bytes()),

@@ -15,15 +15,15 @@
 //! ```
 
 use http::Method;
-use http::request::Parts;
 
-use crate::{ConfigError, Policy, RejectionKind};
+use crate::{ConfigError, Head, Policy, RejectionKind};
 
 /// What routes ask of their callers; see the [module](self).
 ///
 /// Patterns are those of axum: `/contacts/{id}`, `/files/{*rest}`. A rule for GET holds for HEAD too.
-/// The first rule of a path whose method fits is taken. What no rule names needs
-/// authentication and nothing else, or is [denied](Self::deny_unknown).
+/// The most specific pattern of a path is taken, and of its rules the first whose method fits; what a
+/// broader pattern says does not hold then. `/files/{*rest}` is not `/files`. What no rule names needs
+/// authentication and nothing else, or is [denied](Self::deny_unknown), which is the safer choice.
 ///
 /// A path that two readers could read in two ways (`//`, `/../`, an encoded `/` or letter, `\`, `;`)
 /// is refused with 400 as soon as there is one rule, because the service behind the gate may read it
@@ -125,7 +125,7 @@ impl Routes {
     }
 
     /// What the request's route asks; `None` where no rule names it.
-    pub(crate) fn asks(&self, request: &Parts) -> Result<Option<&Asks>, RejectionKind> {
+    pub(crate) fn asks(&self, request: Head<'_>) -> Result<Option<&Asks>, RejectionKind> {
         if !self.any {
             return Ok(None);
         }
@@ -136,7 +136,7 @@ impl Routes {
         if self.is_another_without_slash(path) {
             return Err(RejectionKind::InvalidPath);
         }
-        Ok(self.find(path, &request.method).or(self.unknown.as_ref()))
+        Ok(self.find(path, request.method).or(self.unknown.as_ref()))
     }
 
     fn pattern(&self, path: &str) -> Option<&(String, Vec<Rule>)> {

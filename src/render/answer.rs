@@ -13,6 +13,7 @@ use http::header::{
 use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response};
 
+use super::body::number;
 use super::{Challenge, Problem, RateLimitHeaders, Render, grpc, is_grpc};
 use crate::limit::Standings;
 use crate::{Rejection, RejectionKind};
@@ -107,8 +108,9 @@ impl Refusals {
     /// The rejection is in its extensions, with the wait that the client was told.
     pub fn respond(&self, why: Rejection, standings: &Standings, wire: Wire) -> Response<Bytes> {
         let (mut parts, ()) = Response::new(()).into_parts();
-        parts.headers.reserve(9);
-        let body = self.rewrite(&mut parts, why, standings, wire);
+        let about_limits = if standings.as_slice().is_empty() { 0 } else { 4 };
+        parts.headers.reserve(5 + about_limits);
+        let body = self.fill(&mut parts, why, standings, wire);
         Response::from_parts(parts, body)
     }
 
@@ -123,13 +125,17 @@ impl Refusals {
         standings: &Standings,
         wire: Wire,
     ) -> Bytes {
-        let why = with_wait(why, standings);
         OF_THE_OLD_BODY.iter().for_each(|name| drop(parts.headers.remove(name)));
+        self.fill(parts, why, standings, wire)
+    }
+
+    fn fill(&self, parts: &mut Parts, why: Rejection, standings: &Standings, wire: Wire) -> Bytes {
+        let why = with_wait(why, standings);
         let body = self.write(parts, &why, wire);
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.challenge.apply(&why, &mut parts.headers);
         if let Some(secs) = why.retry_after_secs() {
-            parts.headers.insert(RETRY_AFTER, secs.into());
+            parts.headers.insert(RETRY_AFTER, number(secs));
         }
         self.rate_limit_headers.write(standings, why.retry_after(), &mut parts.headers);
         parts.extensions.insert(why);
@@ -139,8 +145,8 @@ impl Refusals {
 
     /// The answer of whoever refuses behind a gate: a problem document, to which the gate gives its
     /// own form.
-    pub(crate) fn unanswered(why: Rejection) -> Response<Bytes> {
-        let mut response = Self::default().respond(why, &Standings::default(), Wire::Http);
+    pub(crate) fn unanswered(why: Rejection, wire: Wire) -> Response<Bytes> {
+        let mut response = Self::default().respond(why, &Standings::default(), wire);
         response.extensions_mut().remove::<Answered>();
         response
     }
@@ -155,10 +161,11 @@ impl Refusals {
             grpc::write(parts, why.kind(), &self.render.message(why));
             return Bytes::new();
         }
-        let (content_type, body) = self.render.render(why).into_parts();
+        let (headers, body) = self.render.render(why).into_parts();
         parts.status = why.status();
-        parts.headers.insert(CONTENT_TYPE, content_type);
-        parts.headers.insert(CONTENT_LENGTH, body.len().into());
+        for (name, value) in headers {
+            parts.headers.insert(name, value);
+        }
         if wire == Wire::Head { Bytes::new() } else { body }
     }
 }

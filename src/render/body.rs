@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::Rejection;
@@ -42,6 +43,7 @@ where
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     content_type: HeaderValue,
+    content_length: HeaderValue,
     body: Bytes,
 }
 
@@ -56,7 +58,8 @@ impl Rendered {
     /// assert_eq!(page.content_type(), "text/html");
     /// ```
     pub fn new(content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        Self { content_type, body: body.into() }
+        let body = body.into();
+        Self { content_type, content_length: number(body.len() as u64), body }
     }
 
     /// Plain text in UTF-8.
@@ -90,9 +93,17 @@ impl Rendered {
         &self.body
     }
 
-    pub(super) fn into_parts(self) -> (HeaderValue, Bytes) {
-        (self.content_type, self.body)
+    pub(super) fn into_parts(self) -> ([(HeaderName, HeaderValue); 2], Bytes) {
+        let headers = [(CONTENT_TYPE, self.content_type), (CONTENT_LENGTH, self.content_length)];
+        (headers, self.body)
     }
+}
+
+/// A number as a header, in one allocation where `HeaderValue::from` takes two.
+pub(super) fn number(number: u64) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    // Digits are visible ASCII.
+    HeaderValue::from_str(digits.format(number)).unwrap_or(HeaderValue::from_static("0"))
 }
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -4,7 +4,8 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::wording::ByKind;
-use crate::{ConfigError, Rejection, RejectionKind, Scope};
+use crate::policy::is_scope_token;
+use crate::{ConfigError, Rejection, RejectionKind};
 
 /// A way to send a credential that a challenge can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,9 +181,20 @@ fn with_scopes(line: &HeaderValue, rejection: &Rejection) -> HeaderValue {
 /// A scope with a character outside `scope-token` (RFC 6749 section 3.3) is left out whole: without
 /// the character it would be another scope.
 fn scoped(line: &HeaderValue, scopes: &str) -> Option<HeaderValue> {
-    let scopes: Vec<_> = scopes.split(' ').filter(|scope| Scope::new(scope).is_ok()).collect();
-    if scopes.is_empty() {
+    let line = line.to_str().ok()?;
+    let mut text = String::with_capacity(line.len() + scopes.len() + SCOPE.len() + 1);
+    text.push_str(line);
+    let mut before = SCOPE;
+    for scope in scopes.split(' ').filter(|scope| is_scope_token(scope)) {
+        text.push_str(before);
+        text.push_str(scope);
+        before = " ";
+    }
+    if before == SCOPE {
         return None;
     }
-    HeaderValue::try_from(format!("{}, scope=\"{}\"", line.to_str().ok()?, scopes.join(" "))).ok()
+    text.push('"');
+    HeaderValue::try_from(text).ok()
 }
+
+const SCOPE: &str = ", scope=\"";

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::Serialize;
 
-use super::body::{JSON, Render, Rendered, json};
+use super::body::{Render, Rendered};
 use super::wording::{ByKind, Wording};
 use crate::{Rejection, RejectionKind};
 
@@ -26,7 +25,7 @@ use crate::{Rejection, RejectionKind};
 pub struct Envelope {
     form: Form,
     wording: Wording,
-    bodies: ByKind<Bytes>,
+    answers: ByKind<Rendered>,
 }
 
 impl Envelope {
@@ -67,12 +66,12 @@ impl Envelope {
     }
 
     fn new(form: Form, wording: Wording) -> Self {
-        let bodies = ByKind::from_fn(|kind| form.body(&wording, kind, None));
-        Self { form, wording, bodies }
+        let answers = ByKind::from_fn(|kind| form.answer(&wording, kind, None));
+        Self { form, wording, answers }
     }
 
     fn rebuilt(mut self, kind: RejectionKind) -> Self {
-        self.bodies.set(kind, self.form.body(&self.wording, kind, None));
+        self.answers.set(kind, self.form.answer(&self.wording, kind, None));
         self
     }
 
@@ -86,11 +85,10 @@ impl Envelope {
 impl Render for Envelope {
     fn render(&self, rejection: &Rejection) -> Rendered {
         let kind = rejection.kind();
-        let body = match self.retry_after(rejection) {
-            None => self.bodies.get(kind).clone(),
-            told => self.form.body(&self.wording, kind, told),
-        };
-        Rendered::new(JSON, body)
+        match self.retry_after(rejection) {
+            None => self.answers.get(kind).clone(),
+            told => self.form.answer(&self.wording, kind, told),
+        }
     }
 
     fn message(&self, rejection: &Rejection) -> Cow<'_, str> {
@@ -109,12 +107,14 @@ enum Form {
 }
 
 impl Form {
-    fn body(self, wording: &Wording, kind: RejectionKind, retry_after: Option<u64>) -> Bytes {
+    fn answer(self, wording: &Wording, kind: RejectionKind, retry_after: Option<u64>) -> Rendered {
         let (code, text) = (wording.code(kind), wording.text(kind));
         match self {
-            Self::Success => json(&Success { success: false, error: text, code, retry_after }),
-            Self::Flat => json(&Member { error: code }),
-            Self::Nested => json(&Member { error: Nested { code, message: text } }),
+            Self::Success => {
+                Rendered::json(&Success { success: false, error: text, code, retry_after })
+            }
+            Self::Flat => Rendered::json(&Member { error: code }),
+            Self::Nested => Rendered::json(&Member { error: Nested { code, message: text } }),
         }
     }
 }

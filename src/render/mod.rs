@@ -36,6 +36,7 @@
 mod answer;
 mod body;
 mod challenge;
+mod deprecation;
 mod envelope;
 mod grpc;
 mod problem;
@@ -45,6 +46,7 @@ mod wording;
 pub use answer::{Refusals, Wire};
 pub use body::{Render, Rendered};
 pub use challenge::{Challenge, Scheme};
+pub use deprecation::Deprecation;
 pub use envelope::Envelope;
 pub use grpc::is_grpc;
 pub use problem::Problem;

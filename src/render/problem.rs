@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
 
@@ -33,15 +32,15 @@ use crate::{ConfigError, Rejection, RejectionKind};
 pub struct Problem {
     base: Option<String>,
     wording: Wording,
-    bodies: ByKind<Bytes>,
+    answers: ByKind<Rendered>,
 }
 
 impl Problem {
     /// Problem details without types of their own.
     pub fn new() -> Self {
         let wording = Wording::new(RejectionKind::code, RejectionKind::text);
-        let bodies = ByKind::from_fn(|kind| body(None, &wording, kind));
-        Self { base: None, wording, bodies }
+        let answers = ByKind::from_fn(|kind| answer(None, &wording, kind));
+        Self { base: None, wording, answers }
     }
 
     /// The same with types of one's own: `base` followed by [`RejectionKind::code`].
@@ -54,7 +53,7 @@ impl Problem {
             return Err(ConfigError::invalid("base of problem types", base, "not a URI reference"));
         }
         self.base = Some(base.to_owned());
-        self.bodies = ByKind::from_fn(|kind| self.body(kind));
+        self.answers = ByKind::from_fn(|kind| self.answer(kind));
         Ok(self)
     }
 
@@ -62,7 +61,7 @@ impl Problem {
     #[must_use]
     pub fn text(mut self, kind: RejectionKind, text: impl Into<Cow<'static, str>>) -> Self {
         self.wording.set_text(kind, text.into());
-        self.bodies.set(kind, self.body(kind));
+        self.answers.set(kind, self.answer(kind));
         self
     }
 
@@ -70,12 +69,12 @@ impl Problem {
     #[must_use]
     pub fn code(mut self, kind: RejectionKind, code: impl Into<Cow<'static, str>>) -> Self {
         self.wording.set_code(kind, code.into());
-        self.bodies.set(kind, self.body(kind));
+        self.answers.set(kind, self.answer(kind));
         self
     }
 
-    fn body(&self, kind: RejectionKind) -> Bytes {
-        body(self.base.as_deref(), &self.wording, kind)
+    fn answer(&self, kind: RejectionKind) -> Rendered {
+        answer(self.base.as_deref(), &self.wording, kind)
     }
 }
 
@@ -87,7 +86,7 @@ impl Default for Problem {
 
 impl Render for Problem {
     fn render(&self, rejection: &Rejection) -> Rendered {
-        Rendered::new(PROBLEM_JSON, self.bodies.get(rejection.kind()).clone())
+        self.answers.get(rejection.kind()).clone()
     }
 
     fn message(&self, rejection: &Rejection) -> Cow<'_, str> {
@@ -108,14 +107,15 @@ struct Details<'a> {
     code: &'a str,
 }
 
-fn body(base: Option<&str>, wording: &Wording, kind: RejectionKind) -> Bytes {
+fn answer(base: Option<&str>, wording: &Wording, kind: RejectionKind) -> Rendered {
     let (r#type, title) = match (base, kind) {
         (Some(base), _) => (Cow::Owned(format!("{base}{}", kind.code())), wording.text(kind)),
         (None, RejectionKind::RateLimited) => (QUOTA_EXCEEDED.into(), QUOTA_TITLE),
         (None, _) => ("about:blank".into(), kind.status().canonical_reason().unwrap_or_default()),
     };
     let (detail, code) = (wording.text(kind), wording.code(kind));
-    json(&Details { r#type, title, status: kind.status().as_u16(), detail, code })
+    let status = kind.status().as_u16();
+    Rendered::new(PROBLEM_JSON, json(&Details { r#type, title, status, detail, code }))
 }
 
 /// The characters of RFC 3986, without regard to where they stand.

@@ -188,7 +188,7 @@ const MAX_INTEGER: u64 = 999_999_999_999_999;
 
 fn item(out: &mut String, standing: &Standing, amount: (char, u64), time: (char, u64)) {
     out.push('"');
-    standing.name.chars().for_each(|c| push_sf_char(out, c));
+    standing.name.as_str().chars().for_each(|c| push_sf_char(out, c));
     let (amount_name, amount) = (amount.0, amount.1.min(MAX_INTEGER));
     let (time_name, time) = (time.0, time.1.min(MAX_INTEGER));
     // Writing to a String can't fail.

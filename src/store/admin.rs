@@ -94,6 +94,34 @@ pub trait KeyAdmin: KeyStore {
     }
 }
 
+#[async_trait]
+impl<S: KeyAdmin + ?Sized> KeyAdmin for Arc<S> {
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        id: &KeyId,
+    ) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).get(tenant, id).await
+    }
+
+    async fn list(&self, tenant: &TenantId, filter: &KeyFilter) -> Result<KeyPage, StoreError> {
+        (**self).list(tenant, filter).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        (**self).commit(commit).await
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        (**self).events(tenant, offset, limit).await
+    }
+}
+
 /// Which keys to list, and which page of them.
 ///
 /// ```
@@ -142,6 +170,17 @@ impl KeyFilter {
         self.page = page.max(1);
         self.per_page = per_page.clamp(1, 1000);
         self
+    }
+
+    /// The environment asked for, for a store that filters by itself; `None` for any.
+    pub const fn only_environment(&self) -> Option<Environment> {
+        self.environment
+    }
+
+    /// Whether keys in use are asked for, or others; `None` for all. See [`admits`](Self::admits)
+    /// for what is in use.
+    pub const fn only_active(&self) -> Option<bool> {
+        self.active
     }
 
     /// True when `record` is one of those asked for.

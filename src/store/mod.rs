@@ -12,13 +12,29 @@
 //! | [`KeyAdmin`] | issuing and managing keys | a read-only backend need not have it |
 //! | [`UsageStore`] | use by month and endpoint | |
 //!
-//! [`MemoryStore`] is all four. [`Cached`] puts memory in front of a store that is slow, and
-//! [`feed`] keeps that memory true when another node changes the store.
+//! | store | feature | keeps keys | for |
+//! | --- | --- | --- | --- |
+//! | [`MemoryStore`] | | until the process ends | tests, keys that come from elsewhere |
+//! | `SqliteStore` | `sqlite` | in a file | one machine, no server |
+//! | `PostgresStore` | `postgres` | on a server | many machines |
+//!
+//! Each is all four. Those on a database make their tables themselves, when they are opened: they are
+//! named `keygate_…`, and many nodes may start at once.
+//!
+//! A store of your own can be held to the same contract: the feature `conformance` brings
+//! `store::conformance`, some fifty tests in one line.
+//!
+//! [`Cached`] puts memory in front of a store that is slow, and [`feed`] keeps that memory true when
+//! another node changes the store.
 //!
 //! # A store of your own
 //!
 //! A failing backend must say so: `Err` becomes a 503, `Ok(None)` a 401. Answering `Ok(None)` for a
-//! database that is away would tell good clients that their keys are gone.
+//! database that is away would tell good clients that their keys are gone. It must also bound its own
+//! wait: the gate has no timer, and a call that hangs holds its request for as long.
+//!
+//! [`KeyRecord::new`](crate::KeyRecord::new) is an active live key that never expires: a store reads
+//! status, expiry and environment too, or it admits keys that were ended.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -64,9 +80,17 @@
 mod admin;
 mod cached;
 mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 pub mod feed;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod usage;
 
 use std::sync::Arc;
@@ -78,6 +102,10 @@ pub use cached::{CacheStats, Cached};
 pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use usage::{Month, Usage, UsageStore, Use};
 
 use crate::{KeyDigest, KeyRecord, Tenant, TenantId};

@@ -27,7 +27,7 @@ fn a_standing_tells_all_a_header_needs() {
         panic!("denied");
     };
     let [standing] = standings.as_slice() else { panic!("{standings:?}") };
-    assert_eq!(&*standing.name, "hourly");
+    assert_eq!(standing.name.as_str(), "hourly");
     assert_eq!((standing.limit, standing.remaining), (3, 2));
     assert_eq!(standing.window, Duration::from_secs(3_600));
     assert_eq!(standing.reset, after(3_600));
@@ -276,7 +276,7 @@ fn a_poisoned_counter_lets_nobody_in_and_counts_nothing() {
     per_key.table().find(&identity).unwrap().unwrap().poison();
 
     let head = head();
-    let asking = Caller::new(&caller, &head, None);
+    let asking = Caller::new(&caller, (&head).into(), None);
     let error = both.take(&asking, noon()).unwrap_err();
     assert_eq!(error.to_string(), "a rate limit's counter was left locked by a panic");
     assert!(limits([per_key]).take(&asking, noon()).is_err());
@@ -307,6 +307,6 @@ fn debug_shows_no_head() {
     let mut head = head();
     head.headers.insert("authorization", "Bearer sk_live_secret".parse().unwrap());
     let caller = key("k", "acme");
-    let shown = format!("{:?}", Caller::new(&caller, &head, None));
+    let shown = format!("{:?}", Caller::new(&caller, (&head).into(), None));
     assert!(shown.contains("acme") && !shown.contains("secret"), "{shown}");
 }

@@ -148,3 +148,24 @@ fn a_capacity_of_nothing_is_refused() {
     assert!(budget(1).capacity(0).is_err());
     assert!(budget(1).capacity(usize::MAX).is_err());
 }
+
+#[test]
+fn a_service_that_checks_passwords_is_told_whom_to_refuse() {
+    use crate::RejectionKind::{TooManyFailures, Unavailable};
+
+    let budget = budget(2);
+    let from = address("192.0.2.1");
+    assert!(budget.check(from, noon()).is_ok(), "nobody has failed");
+    assert!(budget.fail(from, noon()).is_ok() && budget.fail(from, noon()).is_ok());
+    for refused in [budget.check(from, after(10)), budget.fail(from, after(10))] {
+        let rejection = refused.unwrap_err();
+        assert_eq!(rejection.kind(), TooManyFailures);
+        assert_eq!(rejection.retry_after(), Some(Duration::from_secs(50)));
+    }
+    assert!(budget.check(from, after(60)).is_ok(), "a minute later");
+    let identity = crate::limit::identity::Identity::network(from, 64);
+    budget.table.find(&identity).unwrap().unwrap().poison();
+    for refused in [budget.check(from, noon()), budget.fail(from, noon())] {
+        assert_eq!(refused.unwrap_err().kind(), Unavailable);
+    }
+}

@@ -95,7 +95,7 @@ fn take_from(
     now: Timestamp,
 ) -> Verdict {
     let head = head();
-    limits.take(&Caller::new(principal, &head, address), now).unwrap()
+    limits.take(&Caller::new(principal, (&head).into(), address), now).unwrap()
 }
 
 impl Verdict {

@@ -51,7 +51,7 @@ proptest! {
         quotas in [any_quota(), any_quota()],
         calls in prop::collection::vec((0..SECOND, 0..4_usize, 0..12_u64), 1..80),
     ) {
-        let weigh = |caller: &Caller<'_>| caller.parts().headers.len() as u64;
+        let weigh = |caller: &Caller<'_>| caller.head().headers.len() as u64;
         let limits = limits([
             Limit::per_tenant(quotas[0]).cost_by(weigh),
             Limit::per_key(quotas[1]).cost_by(weigh),
@@ -65,7 +65,7 @@ proptest! {
             for _ in 0..cost {
                 head.headers.append("x-cost", http::HeaderValue::from_static("1"));
             }
-            let verdict = limits.take(&Caller::new(&callers[who], &head, None), at(now)).unwrap();
+            let verdict = limits.take(&Caller::new(&callers[who], (&head).into(), None), at(now)).unwrap();
             let (admitted, remaining) = expect(&mut plain, names[who], &quotas, now, cost);
             prop_assert_eq!(verdict.is_admitted(), admitted);
             prop_assert_eq!(verdict.remaining(), remaining);

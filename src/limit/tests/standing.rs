@@ -1,7 +1,7 @@
 //! Which of several standings a client must watch.
 
 use super::*;
-use crate::limit::{Standing, Standings};
+use crate::limit::{LimitName, Standing, Standings};
 
 fn standing(name: &str, remaining: u64, reset: u64) -> Standing {
     Standing {
@@ -14,7 +14,7 @@ fn standing(name: &str, remaining: u64, reset: u64) -> Standing {
     }
 }
 
-fn tightest(all: impl IntoIterator<Item = Standing>) -> Option<Arc<str>> {
+fn tightest(all: impl IntoIterator<Item = Standing>) -> Option<LimitName> {
     let mut standings = Standings::default();
     all.into_iter().for_each(|one| standings.push(one));
     standings.tightest().map(|one| one.name.clone())
@@ -39,6 +39,6 @@ fn they_stay_in_the_order_of_the_limits() {
     let mut standings = Standings::from(standing("z", 1, 1));
     standings.push(standing("a", 2, 1));
     standings.push(standing("m", 0, 1));
-    let names: Vec<_> = standings.as_slice().iter().map(|one| &*one.name).collect();
+    let names: Vec<_> = standings.as_slice().iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["z", "a", "m"]);
 }

@@ -68,6 +68,8 @@ impl<S: KeyAdmin> Cached<S> {
                 Change::Delete { tenant, id } => {
                     let kept = self.store.get(tenant, id).await?;
                     stale.extend(kept.map(|record| Invalidation::gone(*record.digest())));
+                    // Its digest may change until it is removed.
+                    stale.push(Invalidation::Id(id.clone()));
                 }
                 Change::PutTenant(tenant) => stale.push(Invalidation::Tenant(tenant.id().clone())),
             }

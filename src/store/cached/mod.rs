@@ -204,6 +204,7 @@ impl<S> Cached<S> {
             Invalidation::Key { digest, state } => {
                 self.records.announce(digest.as_bytes(), (*state).into(), self.now())
             }
+            Invalidation::Id(id) => self.records.drop_where(|record| record.id() == id),
             Invalidation::Tenant(id) => {
                 self.records.drop_where(|record| record.tenant().id() == id)
             }

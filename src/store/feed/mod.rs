@@ -60,7 +60,7 @@ use serde::{Deserialize, Serialize};
 pub use self::local::{LocalFeed, Subscription};
 use super::StoreError;
 use super::cached::News;
-use crate::{KeyDigest, TenantId};
+use crate::{KeyDigest, KeyId, TenantId};
 
 /// Tells what has changed in a store, whoever changed it.
 #[async_trait]
@@ -105,6 +105,9 @@ pub enum Invalidation {
         /// What is known of it now.
         state: KeyState,
     },
+    /// One key, whatever its digest. To find it is a walk through all that is kept: some
+    /// milliseconds for a million keys.
+    Id(KeyId),
     /// A tenant, and so all of its keys.
     Tenant(TenantId),
     /// Anything.

@@ -1,6 +1,7 @@
 //! Keys in this process's memory: the reference implementation, and the embedded default.
 
 mod books;
+mod readers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,20 +9,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 
-use self::books::{Books, Draft};
+use self::books::{Books, Draft, Kept};
+use self::readers::Readers;
 use super::{
     AuditEvent, Change, Commit, KeyAdmin, KeyFilter, KeyPage, KeyStore, Month, StoreError,
 };
 use super::{TenantDirectory, Usage, UsageStore, Use};
 use crate::{Clock, KeyDigest, KeyId, KeyRecord, SystemClock, Tenant, TenantId, Timestamp};
 
-/// Enough that threads seldom meet, few enough to be small when empty.
-const SHARDS: usize = 64;
 /// Endpoints counted by name for one key and month; the rest is counted as `other`.
 const ENDPOINTS: usize = 1000;
 
 type Found = Option<Arc<KeyRecord>>;
-type Shard = RwLock<HashMap<[u8; 32], Arc<KeyRecord>>>;
 
 /// Keys in memory. Clones share them. Nothing survives the process.
 ///
@@ -44,12 +43,11 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
 }
 
+#[derive(Default)]
 struct Shared {
-    /// What requests read: records by digest.
-    shards: [Shard; SHARDS],
-    /// What writers hold while they change a shard, so that a change is one step.
+    readers: Readers,
+    /// What writers hold while they change what others read, so that a commit is one step to them.
     books: RwLock<Books>,
-    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
     uses: RwLock<Uses>,
 }
 
@@ -68,13 +66,7 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        let shared = Shared {
-            shards: std::array::from_fn(|_| Shard::default()),
-            books: RwLock::default(),
-            tenants: RwLock::default(),
-            uses: RwLock::default(),
-        };
-        Self { shared: Arc::new(shared), clock: Arc::new(SystemClock::new()) }
+        Self { shared: Arc::default(), clock: Arc::new(SystemClock::new()) }
     }
 
     /// The same store with another clock, by which listings judge what has expired.
@@ -82,48 +74,6 @@ impl MemoryStore {
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
-    }
-
-    fn lookup(&self, digest: &KeyDigest) -> Result<Found, StoreError> {
-        let shard = self.shared.shard(digest).read().map_err(poisoned)?;
-        Ok(shard.get(digest.as_bytes()).cloned())
-    }
-
-    fn lookup_tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, StoreError> {
-        Ok(self.shared.tenants.read().map_err(poisoned)?.get(id).cloned())
-    }
-}
-
-impl Shared {
-    /// A digest is uniform: any of its bytes spreads as well as a hash.
-    fn shard(&self, digest: &KeyDigest) -> &Shard {
-        &self.shards[usize::from(digest.as_bytes()[31]) % SHARDS]
-    }
-
-    fn publish(&self, record: &Arc<KeyRecord>) -> Result<(), StoreError> {
-        let mut shard = self.shard(record.digest()).write().map_err(poisoned)?;
-        shard.insert(*record.digest().as_bytes(), Arc::clone(record));
-        Ok(())
-    }
-
-    fn withdraw(&self, record: &KeyRecord) -> Result<(), StoreError> {
-        let mut shard = self.shard(record.digest()).write().map_err(poisoned)?;
-        shard.remove(record.digest().as_bytes());
-        Ok(())
-    }
-
-    /// Puts a draft in force for those who read. A new digest comes before the old one goes: a key
-    /// that is kept under another digest is always found under one of them.
-    fn publish_all(&self, books: &Books, draft: &Draft) -> Result<(), StoreError> {
-        let mut tenants = self.tenants.write().map_err(poisoned)?;
-        tenants.extend(draft.tenants().map(|tenant| (tenant.id().clone(), Arc::clone(tenant))));
-        drop(tenants);
-        for (before, after) in books.compare(draft) {
-            after.map_or(Ok(()), |record| self.publish(record))?;
-            let moved = before.filter(|b| after.is_none_or(|a| a.digest() != b.digest()));
-            moved.map_or(Ok(()), |record| self.withdraw(record))?;
-        }
-        Ok(())
     }
 }
 
@@ -134,22 +84,22 @@ fn poisoned<T>(_: PoisonError<T>) -> StoreError {
 #[async_trait]
 impl KeyStore for MemoryStore {
     async fn find(&self, digest: &KeyDigest) -> Result<Found, StoreError> {
-        self.lookup(digest)
+        Ok(self.shared.readers.record(digest))
     }
 
     fn peek(&self, digest: &KeyDigest) -> Option<Result<Found, StoreError>> {
-        Some(self.lookup(digest))
+        Some(Ok(self.shared.readers.record(digest)))
     }
 }
 
 #[async_trait]
 impl TenantDirectory for MemoryStore {
     async fn tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, StoreError> {
-        self.lookup_tenant(id)
+        Ok(self.shared.readers.tenant(id))
     }
 
     fn peek_tenant(&self, id: &TenantId) -> Option<Result<Option<Arc<Tenant>>, StoreError>> {
-        Some(self.lookup_tenant(id))
+        Some(Ok(self.shared.readers.tenant(id)))
     }
 }
 
@@ -171,10 +121,11 @@ impl KeyAdmin for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         let mut books = self.shared.books.write().map_err(poisoned)?;
         let mut draft = Draft::default();
+        let kept = Kept { books: &books, readers: &self.shared.readers };
         for change in commit.changes {
-            draft.make(&books, change)?;
+            draft.make(kept, change)?;
         }
-        self.shared.publish_all(&books, &draft)?;
+        self.shared.readers.publish(&books, &draft);
         books.close(draft, commit.events);
         Ok(())
     }

@@ -2,8 +2,15 @@
 
 mod allocations;
 mod client;
+mod postgres;
 mod server;
 
 pub use allocations::{Counting, allocations};
 pub use client::{Answer, Call, Client};
+pub use postgres::{PASSWORD, Postgres};
 pub use server::Server;
+
+/// True where a service that is missing is a failure, not a reason to leave its tests out.
+pub fn services_required() -> bool {
+    std::env::var_os("KEYGATE_REQUIRE_SERVICES").is_some_and(|value| value == "1")
+}

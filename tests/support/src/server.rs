@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,7 @@ impl Server {
     ///
     /// When it does not start.
     pub fn example(name: &str, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(binary(name))
-            .env("LISTEN", "127.0.0.1:0")
-            .env_remove("APP_ENV")
-            .envs(environment.iter().copied())
+        let mut child = command(name, environment)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
@@ -42,6 +39,24 @@ impl Server {
         // Somebody has to read what it prints later, or it would block.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, base, ready }
+    }
+
+    /// Starts an example that must not start, and returns what it says of that.
+    ///
+    /// # Panics
+    ///
+    /// When it ends with success, or not within five seconds.
+    pub fn refusal(name: &str, environment: &[(&str, &str)]) -> String {
+        let child = command(name, environment)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let mut server = Self { child, base: String::new(), ready: String::new() };
+        let status = server.ended().unwrap_or_else(|| panic!("{name} runs"));
+        assert!(!status.success(), "{name} ended with success");
+        let stderr = server.child.stderr.take().expect("stderr is piped");
+        std::io::read_to_string(stderr).expect("text")
     }
 
     /// A client of this server.
@@ -67,14 +82,18 @@ impl Server {
     fn terminate(&mut self) -> bool {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        sent.is_ok() && self.ended().is_some_and(|status| status.success())
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
         let end = Instant::now() + Duration::from_secs(5);
-        while sent.is_ok() && Instant::now() < end {
+        while Instant::now() < end {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return status.success();
+                return Some(status);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        false
+        None
     }
 }
 
@@ -85,6 +104,14 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The example with these variables, and none of the tester's own that would change it.
+fn command(name: &str, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary(name));
+    command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV").env_remove("JWT_SECRET");
+    command.envs(environment.iter().copied());
+    command
 }
 
 /// The URL in the line that says "ready".

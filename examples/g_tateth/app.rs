@@ -1,0 +1,86 @@
+//! The routes, and where the gate stands before them.
+
+use std::error::Error;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use keygate::store::MemoryStore;
+use keygate::{Clock, FailureBudget, Quota, SystemClock, Timestamp};
+use serde_json::{Value, json};
+
+use crate::answer::Refusal;
+use crate::keys::Rotations;
+use crate::login::Issuer;
+use crate::resources::Shelves;
+use crate::settings::Settings;
+use crate::{gate, keys, login, resources, tenants, usage};
+
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// What the handlers share. A service of more than one process would keep it in a database.
+#[derive(Clone)]
+pub struct App {
+    pub store: MemoryStore,
+    pub issuer: Issuer,
+    pub rotations: Rotations,
+    pub shelves: Shelves,
+    pub sign_ins: FailureBudget,
+}
+
+impl App {
+    async fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let store = MemoryStore::new();
+        tenants::sign_up(&store).await?;
+        Ok(Self {
+            store,
+            issuer: Issuer::new(&settings.secret)?,
+            rotations: Rotations::default(),
+            shelves: Shelves::default(),
+            sign_ins: FailureBudget::new(Quota::per_minute(20)?),
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        SystemClock::new().now()
+    }
+}
+
+/// Two gates side by side. What no route is for stands behind the main one: who is not authenticated
+/// learns nothing of it.
+pub async fn router(settings: &Settings) -> Result<Router, Box<dyn Error>> {
+    let app = App::new(settings).await?;
+    let gate = gate::common(&app, settings)?;
+    let admin = Router::new()
+        .route("/api/v1/admin/tenant", post(tenants::suspend))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(gate::for_suspended(&gate));
+    let main = Router::new()
+        .nest("/api/v1", api()?)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(app.clone(), usage::count))
+        .layer(gate::main(gate)?);
+    Ok(main.merge(admin).layer(DefaultBodyLimit::max(LONGEST_BODY)).with_state(app))
+}
+
+fn api() -> Result<Router<App>, Box<dyn Error>> {
+    let api = Router::new()
+        .route("/health", get(health))
+        .route("/auth/login", post(login::sign_in))
+        .nest("/api-keys", keys::routes())
+        .merge(resources::routes()?);
+    Ok(api)
+}
+
+async fn health() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+async fn not_found() -> Refusal {
+    Refusal::not_found("No such route")
+}
+
+async fn method_not_allowed() -> Refusal {
+    Refusal::method_not_allowed()
+}

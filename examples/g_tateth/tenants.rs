@@ -1,0 +1,43 @@
+//! Who the customers are, on which plan, and how one is suspended.
+
+use axum::Json;
+use axum::extract::State;
+use keygate::store::{KeyAdmin, MemoryStore, StoreError};
+use keygate::{Principal, RejectionKind, Tenant, TenantStatus};
+use serde_json::{Value, json};
+
+use crate::answer::{Refusal, success};
+use crate::app::App;
+use crate::fields::Fields;
+
+/// Each tenant and its plan; `gate` knows what the plans allow.
+const TENANTS: [(&str, &str); 3] =
+    [("tenant_demo", "starter"), ("tenant_other", "professional"), ("tenant_large", "enterprise")];
+
+/// Fills the store with the tenants of this demonstration.
+pub async fn sign_up(store: &MemoryStore) -> Result<(), StoreError> {
+    for (id, plan) in TENANTS {
+        store.put_tenant(Tenant::new(id).with_plan(plan)).await?;
+    }
+    Ok(())
+}
+
+/// The caller's tenant. The gate lets nobody in who has none, but a handler need not rely on that.
+pub fn of(caller: &Principal) -> Result<&Tenant, Refusal> {
+    caller.tenant().ok_or_else(|| Refusal::OfTheGate(RejectionKind::NotPermitted.into()))
+}
+
+/// `POST /admin/tenant`: suspends the caller's tenant, or ends that. Its keys follow in one step.
+pub async fn suspend(
+    State(app): State<App>,
+    caller: Principal,
+    mut fields: Fields,
+) -> Result<Json<Value>, Refusal> {
+    let suspended = fields.need("suspended", "true or false")?;
+    fields.end()?;
+    let status = if suspended { TenantStatus::Suspended } else { TenantStatus::Active };
+    let tenant = of(&caller)?.clone().with_status(status);
+    let data = json!({ "tenant": tenant.id(), "plan": tenant.plan(), "suspended": suspended });
+    app.store.put_tenant(tenant).await?;
+    Ok(success(data))
+}

@@ -1,0 +1,81 @@
+//! Looking a key up by each of the digests under which it may be kept.
+
+use std::sync::Arc;
+
+use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::key::Peppers;
+use crate::key::verify::Presented;
+use crate::store::{KeyStore, StoreError};
+use crate::{Environment, KeyDigest, KeyRecord, KeyStatus};
+
+type Found = Result<Option<Arc<KeyRecord>>, StoreError>;
+
+impl Authenticator {
+    /// Asks for the digest of now, then for those of former times, until one is known.
+    ///
+    /// A key that no digest finds is looked up by the digest of now once more: it may have been kept
+    /// under another one while it was looked for, and keys only ever move to the digest of now.
+    pub(crate) fn ask_peppered(
+        &self,
+        peppers: &Arc<Peppers>,
+        key: &[u8],
+        environment: Option<Environment>,
+    ) -> Identity {
+        let now = peppers.current().digest_bytes(key);
+        let asking = Asking { peppers: Arc::clone(peppers), now, environment };
+        let mut missed = 0;
+        for digest in asking.candidates(key) {
+            match self.store.peek(&digest) {
+                Some(Ok(None)) => missed += 1,
+                Some(found) => return Identity::Known(asking.answer(digest, found)),
+                None => {
+                    let rest = asking.candidates(key).skip(missed).collect();
+                    return self.ask_later(rest, asking.clone());
+                }
+            }
+        }
+        Identity::Known(asking.answer(now, Ok(None)))
+    }
+
+    /// The future holds the digests, not the key.
+    fn ask_later(&self, digests: Vec<KeyDigest>, asking: Asking) -> Identity {
+        let store = Arc::clone(&self.store);
+        Identity::Asked(Box::pin(async move {
+            for digest in digests {
+                match store.find(&digest).await {
+                    Ok(None) => {}
+                    found => return asking.answer(digest, found),
+                }
+            }
+            asking.answer(asking.now, Ok(None))
+        }))
+    }
+}
+
+/// What is to be done with what a store finds.
+#[derive(Clone)]
+struct Asking {
+    peppers: Arc<Peppers>,
+    now: KeyDigest,
+    environment: Option<Environment>,
+}
+
+impl Asking {
+    fn candidates<'k>(&'k self, key: &'k [u8]) -> impl Iterator<Item = KeyDigest> + 'k {
+        // Without former digests nothing can move.
+        let again = self.peppers.has_former().then_some(self.now);
+        std::iter::once(self.now).chain(self.peppers.former(key)).chain(again)
+    }
+
+    /// Whoever has shown the text has shown that the digest of now is this key's, whatever becomes
+    /// of the request.
+    fn answer(&self, digest: KeyDigest, found: Found) -> Answer {
+        if let (Ok(Some(record)), Some(upgrades)) = (&found, self.peppers.noted()) {
+            let is_former = *record.digest() == digest && digest != self.now;
+            if is_former && record.status() != KeyStatus::Revoked {
+                upgrades.note(record, self.now);
+            }
+        }
+        Answer::Key(Presented { digest, environment: self.environment }, found)
+    }
+}
