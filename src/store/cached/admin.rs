@@ -1,4 +1,4 @@
-//! Changes that are made through the cache, and what they make stale.
+//! What goes through the cache to the store beneath, and what it makes stale.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::{Cached, Found};
 use crate::store::feed::{Invalidation, KeyState};
 use crate::store::{
-    AuditEvent, Change, Commit, KeyAdmin, KeyFilter, KeyPage, StoreError, TenantDirectory,
+    AuditEvent, Change, Commit, KeyAdmin, KeyFilter, KeyPage, Month, StoreError, TenantDirectory,
+    Usage, UsageStore, Use,
 };
 use crate::{KeyId, KeyRecord, Tenant, TenantId};
 
@@ -19,6 +20,17 @@ impl<S: TenantDirectory> TenantDirectory for Cached<S> {
 
     fn peek_tenant(&self, id: &TenantId) -> Option<Result<Option<Arc<Tenant>>, StoreError>> {
         self.store.peek_tenant(id)
+    }
+}
+
+#[async_trait]
+impl<S: UsageStore> UsageStore for Cached<S> {
+    async fn add_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
+        self.store.add_uses(uses).await
+    }
+
+    async fn usage(&self, key: &KeyId, month: Month) -> Result<Usage, StoreError> {
+        self.store.usage(key, month).await
     }
 }
 
