@@ -120,8 +120,8 @@ impl<S> Cached<S> {
     }
 
     /// How many keys are kept at most, at least 1. Beyond that, the ones go that were not asked for
-    /// lately. One takes about 100 bytes besides its record, and one with a short name, tenant and
-    /// scopes about 600 in all.
+    /// lately. One takes about 130 bytes besides its record: with a short name, tenant and a
+    /// scope 760 in all.
     #[must_use]
     pub fn capacity(mut self, keys: usize) -> Self {
         self.settings.capacity = keys.max(1);
@@ -129,7 +129,7 @@ impl<S> Cached<S> {
         self
     }
 
-    /// How many digests are kept at most of which the store has no key, at least 1: about 100 bytes
+    /// How many digests are kept at most of which the store has no key, at least 1: about 130 bytes
     /// each, in a budget of their own, so that a flood of invented keys pushes out no real one.
     #[must_use]
     pub fn unknown_capacity(mut self, digests: usize) -> Self {
