@@ -19,7 +19,8 @@ pub struct CacheStats {
     /// Gauge: for how long the feed was not heard, once that is longer than its lease or it has said
     /// itself that it failed. `None` while it is heard, and without a feed.
     pub feed_silent_for: Option<Duration>,
-    /// Requests for a key that were answered from memory.
+    /// Requests for a key that were answered from memory. Of those that threads make in the same
+    /// instant a few may be missing, here and in `unknown_hits`; all other counters are exact.
     pub hits: u64,
     /// Requests for a key that is not there, answered from memory.
     pub unknown_hits: u64,

@@ -14,6 +14,9 @@ pub(super) struct Bounded<V> {
     hand: usize,
 }
 
+/// Of the size of a cache line with a pointer in it, and in one of its own: to look at an entry is
+/// to wait for memory once.
+#[repr(align(64))]
 pub(super) struct Entry<V> {
     pub(super) digest: Digest,
     pub(super) value: V,

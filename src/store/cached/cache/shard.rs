@@ -60,8 +60,8 @@ impl<V: Value, E> Shard<V, E> {
     #[inline]
     pub(super) fn count(&self, found: Option<&V>) {
         match found {
-            Some(_) => self.hits.add(),
-            None => self.unknown_hits.add(),
+            Some(_) => self.hits.add_about(),
+            None => self.unknown_hits.add_about(),
         }
     }
 }
