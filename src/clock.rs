@@ -99,8 +99,62 @@ impl From<Timestamp> for SystemTime {
 
 /// Tells what time it is.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// The time now, as people tell it. It may jump, backwards too.
     fn now(&self) -> Timestamp;
+
+    /// How long some moment has passed: time that never goes back, for whatever must end after a
+    /// while although somebody puts the clock back.
+    ///
+    /// By default the operating system's coarse monotonic clock, whatever [`now`](Self::now) says:
+    /// it may lag by 10 ms and costs a fifth of an exact one. The time for which a machine slept,
+    /// which that clock does not count, is taken from the system's wall clock.
+    fn monotonic(&self) -> Duration {
+        static STEADY: Steady = Steady::new();
+        let ticks = coarsetime::Instant::now_without_cache_update().as_ticks();
+        let monotonic = coarsetime::Duration::from_ticks(ticks).as_nanos();
+        Duration::from_nanos(STEADY.read(monotonic, || SystemTime::now().into()))
+    }
+}
+
+/// A monotonic clock that is compared with the wall clock now and then.
+///
+/// By how much that is ahead grows when the machine sleeps, and when the clock is put forward; time
+/// that is believed to have passed and has not makes things end early, which harms nobody.
+struct Steady {
+    ahead: AtomicU64,
+    compared: AtomicU64,
+}
+
+/// How often the clocks are compared: an exact clock costs five times what a coarse one does.
+const COMPARED: u64 = NANOS_PER_SEC / 100;
+/// They are not read at the same moment, and the coarse one lags.
+const JITTER: u64 = NANOS_PER_SEC / 10;
+
+impl Steady {
+    const fn new() -> Self {
+        Self { ahead: AtomicU64::new(0), compared: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn read(&self, monotonic: u64, wall: impl FnOnce() -> Timestamp) -> u64 {
+        let mut ahead = self.ahead.load(Ordering::Relaxed);
+        let compared = self.compared.load(Ordering::Relaxed);
+        if ahead == 0 || monotonic.saturating_sub(compared) >= COMPARED {
+            ahead = self.compare(monotonic, wall());
+        }
+        monotonic.saturating_add(ahead)
+    }
+
+    #[cold]
+    fn compare(&self, monotonic: u64, wall: Timestamp) -> u64 {
+        self.compared.fetch_max(monotonic, Ordering::Relaxed);
+        let ahead = wall.as_nanos().saturating_sub(monotonic);
+        let most = self.ahead.load(Ordering::Relaxed);
+        if ahead <= most.saturating_add(JITTER) {
+            return most;
+        }
+        self.ahead.fetch_max(ahead, Ordering::Relaxed).max(ahead)
+    }
 }
 
 /// The system's wall clock.
@@ -123,27 +177,103 @@ impl Clock for SystemClock {
 
 /// A clock that moves only when told to. Clones share the time.
 #[derive(Clone, Debug, Default)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug, Default)]
+struct Hands {
+    now: AtomicU64,
+    monotonic: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that stands at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(AtomicU64::new(now.0)))
+        Self(Arc::new(Hands { now: AtomicU64::new(now.0), monotonic: AtomicU64::new(0) }))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, its monotonic time too.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(nanos(by), Ordering::SeqCst);
+        self.0.now.fetch_add(nanos(by), Ordering::SeqCst);
+        self.0.monotonic.fetch_add(nanos(by), Ordering::SeqCst);
     }
 
-    /// Puts the clock to `now`, backwards too.
+    /// Puts the clock to `now`, backwards too. No time passes by that: its monotonic time stays.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.0, Ordering::SeqCst);
+        self.0.now.store(now.0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.0.monotonic.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600 * NANOS_PER_SEC;
+    const START: u64 = 1_800_000_000 * NANOS_PER_SEC;
+
+    fn read(steady: &Steady, monotonic: u64, wall: u64) -> u64 {
+        steady.read(monotonic, || Timestamp::from_nanos(wall))
+    }
+
+    #[test]
+    fn steady_time_passes_as_the_monotonic_clock_says() {
+        let steady = Steady::new();
+        let start = read(&steady, HOUR, START);
+        assert_eq!(read(&steady, HOUR + 5, START + 5) - start, 5);
+        let mut passed = 0;
+        for jitter in [0, JITTER, JITTER / 2] {
+            passed += COMPARED;
+            let wall = START + passed + jitter;
+            assert_eq!(read(&steady, HOUR + passed, wall) - start, passed, "jitter is no sleep");
+        }
+    }
+
+    #[test]
+    fn steady_time_does_not_stop_when_the_clock_is_put_back() {
+        let steady = Steady::new();
+        let start = read(&steady, HOUR, START);
+        assert_eq!(read(&steady, HOUR + COMPARED, START - 24 * HOUR) - start, COMPARED);
+        assert_eq!(read(&steady, 2 * HOUR, 0) - start, HOUR);
+    }
+
+    #[test]
+    fn steady_time_counts_sleep() {
+        let steady = Steady::new();
+        let start = read(&steady, HOUR, START);
+        let woken = HOUR + COMPARED;
+        assert_eq!(read(&steady, woken, START + HOUR) - start, HOUR);
+        assert_eq!(read(&steady, woken + 1, START + HOUR) - start, HOUR + 1, "once");
+        assert_eq!(read(&steady, woken + COMPARED, START + HOUR) - start, HOUR + COMPARED);
+    }
+
+    #[test]
+    fn the_systems_steady_time_goes_on_and_never_back() {
+        let clock = SystemClock::new();
+        let (start, exact) = (clock.monotonic(), std::time::Instant::now());
+        let mut last = start;
+        while last - start < Duration::from_millis(50) {
+            let next = clock.monotonic();
+            assert!(next >= last);
+            last = next;
+        }
+        assert!(exact.elapsed() >= Duration::from_millis(30));
+    }
+
+    #[test]
+    fn a_manual_clock_passes_time_only_when_it_advances() {
+        let clock = ManualClock::new(Timestamp::from_secs(100));
+        clock.set(Timestamp::from_secs(7));
+        assert_eq!(clock.monotonic(), Duration::ZERO);
+        clock.clone().advance(Duration::from_secs(3));
+        assert_eq!((clock.now().as_secs(), clock.monotonic()), (10, Duration::from_secs(3)));
     }
 }

@@ -1,11 +1,12 @@
-//! One event for each refusal: why, who, from where. Never a secret.
+//! One event for each refusal: why, who, from where; and for a feed that fails. Never a secret.
 
 use std::error::Error;
 use std::net::IpAddr;
 
 use tracing::field::{debug, display};
-use tracing::{Level, enabled, error, info};
+use tracing::{Level, enabled, error, info, warn};
 
+use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, RejectionKind, Timestamp};
 
 /// Who was refused, as far as it is known.
@@ -55,9 +56,14 @@ impl Who {
     }
 }
 
-fn causes(rejection: &Rejection) -> String {
+/// A feed of changes failed; memory is not trusted until it is heard again.
+pub(crate) fn feed_failed(error: &StoreError) {
+    warn!(target: "keygate", cause = causes(error), "feed failed");
+}
+
+fn causes(error: &dyn Error) -> String {
     let mut texts = Vec::new();
-    let mut next = rejection.source();
+    let mut next = error.source();
     while let Some(error) = next {
         texts.push(error.to_string());
         next = error.source();

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, Timestamp};
 
 /// Who was refused; nobody asks.
@@ -18,3 +19,5 @@ impl Who {
 
     pub(crate) fn was_refused(&self, _: &Rejection, _: &RefusalSampling, _: Timestamp) {}
 }
+
+pub(crate) fn feed_failed(_: &StoreError) {}

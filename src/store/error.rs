@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -36,6 +37,11 @@ impl StoreError {
         Self { kind: Kind::Other, source: source.into() }
     }
 
+    /// One failure that several callers wait for.
+    pub(super) fn shared(error: Arc<Self>) -> Self {
+        Self { kind: error.kind, source: Box::new(Shared(error)) }
+    }
+
     /// True when the backend is away.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
@@ -60,5 +66,21 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+/// Somebody else's failure, which says what that says.
+#[derive(Debug)]
+struct Shared(Arc<StoreError>);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.source, f)
+    }
+}
+
+impl Error for Shared {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.source()
     }
 }

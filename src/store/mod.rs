@@ -25,6 +25,9 @@
 //! A store of your own can be held to the same contract: the feature `conformance` brings
 //! `store::conformance`, some fifty tests in one line.
 //!
+//! [`Cached`] puts memory in front of a store that is slow, and [`feed`] keeps that memory true when
+//! another node changes the store.
+//!
 //! # A store of your own
 //!
 //! A failing backend must say so: `Err` becomes a 503, `Ok(None)` a 401. Answering `Ok(None)` for a
@@ -76,10 +79,12 @@
 //! ```
 
 mod admin;
+mod cached;
 mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+pub mod feed;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -94,6 +99,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use admin::{KeyAdmin, KeyFilter, KeyPage};
+pub use cached::{CacheStats, Cached};
 pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;

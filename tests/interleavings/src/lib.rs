@@ -1,0 +1,20 @@
+//! The core of `keygate::store::Cached`, compiled from its own files with loom's locks and atomics.
+//!
+//! ```text
+//! cargo test --manifest-path tests/interleavings/Cargo.toml
+//! ```
+
+#![allow(dead_code, reason = "a part of the core is used here")]
+
+#[path = "../../../src/store/cached/cache/mod.rs"]
+mod cache;
+mod sync;
+
+#[cfg(test)]
+mod announcements;
+#[cfg(test)]
+mod flights;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod world;
