@@ -1,4 +1,5 @@
 //! What the holder of a key that has a successor is told, over real sockets.
+#![cfg(feature = "axum")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/wire.rs"]

@@ -50,18 +50,18 @@ pub(crate) struct Decision {
 #[inline]
 pub(crate) fn decide(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     let (state, at) = present(quota, state, now);
-    let mut state = settle(quota, state, at);
-    let room = room(quota, state);
+    let (mut state, elapsed) = settle(quota, state, at);
+    let room = room(quota, state, elapsed);
     let ahead = at - now;
     let (answer, taken) = if cost <= room {
         (Answer::Admitted, cost)
     } else if cost > quota.limit() {
         (Answer::Never, 0)
     } else {
-        (Answer::After(ahead.saturating_add(wait(quota, state, cost))), 0)
+        (Answer::After(ahead.saturating_add(wait(quota, state, elapsed, cost))), 0)
     };
     state.used += taken;
-    let reset = ahead.saturating_add(wait(quota, state, quota.limit()));
+    let reset = ahead.saturating_add(wait(quota, state, elapsed, quota.limit()));
     (state, Decision { answer, remaining: room - taken, reset })
 }
 
@@ -81,30 +81,32 @@ fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
     }
 }
 
+/// The state at `at`, and how much of the window has passed then, which is found once: it takes the
+/// longest of all steps. GCRA has no windows.
 #[inline]
-fn settle(quota: &Quota, state: State, at: u64) -> State {
+fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
     match quota.algorithm() {
         Algorithm::FixedWindow => fixed::settle(quota, state, at),
         Algorithm::SlidingWindow => sliding::settle(quota, state, at),
-        Algorithm::Gcra => gcra::settle(quota, state, at),
+        Algorithm::Gcra => (gcra::settle(quota, state, at), 0),
     }
 }
 
 #[inline]
-fn room(quota: &Quota, state: State) -> u64 {
+fn room(quota: &Quota, state: State, elapsed: u64) -> u64 {
     match quota.algorithm() {
         Algorithm::FixedWindow => quota.limit() - state.used,
-        Algorithm::SlidingWindow => sliding::room(quota, state),
+        Algorithm::SlidingWindow => sliding::room(quota, state, elapsed),
         Algorithm::Gcra => gcra::room(quota, state),
     }
 }
 
 /// `cost` is at most the limit.
 #[inline]
-fn wait(quota: &Quota, state: State, cost: u64) -> u64 {
+fn wait(quota: &Quota, state: State, elapsed: u64, cost: u64) -> u64 {
     match quota.algorithm() {
-        Algorithm::FixedWindow => quota.nanos() - state.last % quota.nanos(),
-        Algorithm::SlidingWindow => sliding::wait(quota, state, cost),
+        Algorithm::FixedWindow => quota.nanos() - elapsed,
+        Algorithm::SlidingWindow => sliding::wait(quota, state, elapsed, cost),
         Algorithm::Gcra => gcra::wait(quota, state, cost),
     }
 }
@@ -114,10 +116,11 @@ mod fixed {
     use super::{Quota, State};
 
     #[inline]
-    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> State {
-        let start = at - at % quota.nanos();
-        let used = if state.last >= start { state.used.min(quota.limit()) } else { 0 };
-        State { last: at, used, past: 0 }
+    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
+        let elapsed = at % quota.nanos();
+        let is_same = state.last >= at - elapsed;
+        let used = if is_same { state.used.min(quota.limit()) } else { 0 };
+        (State { last: at, used, past: 0 }, elapsed)
     }
 }
 
@@ -126,8 +129,9 @@ mod sliding {
     use super::{Quota, State};
 
     #[inline]
-    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> State {
-        let start = at - at % quota.nanos();
+    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
+        let elapsed = at % quota.nanos();
+        let start = at - elapsed;
         let (used, past) = if state.last >= start {
             (state.used, state.past)
         } else if state.last >= start - quota.nanos() {
@@ -135,19 +139,19 @@ mod sliding {
         } else {
             (0, 0)
         };
-        State { last: at, used: used.min(quota.limit()), past: past.min(quota.limit()) }
+        let state =
+            State { last: at, used: used.min(quota.limit()), past: past.min(quota.limit()) };
+        (state, elapsed)
     }
 
     #[inline]
-    pub(super) fn room(quota: &Quota, state: State) -> u64 {
-        let left = quota.nanos() - state.last % quota.nanos();
-        let past = scale(state.past, left, quota.nanos());
+    pub(super) fn room(quota: &Quota, state: State, elapsed: u64) -> u64 {
+        let past = scale(state.past, quota.nanos() - elapsed, quota.nanos());
         quota.limit().saturating_sub(state.used + past)
     }
 
     #[inline]
-    pub(super) fn wait(quota: &Quota, state: State, cost: u64) -> u64 {
-        let elapsed = state.last % quota.nanos();
+    pub(super) fn wait(quota: &Quota, state: State, elapsed: u64, cost: u64) -> u64 {
         let room = quota.limit() - cost;
         if state.used <= room {
             return fits_at(quota.nanos(), state.past, room - state.used).saturating_sub(elapsed);
