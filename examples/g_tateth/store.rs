@@ -1,7 +1,7 @@
 //! What survives a restart, and where it is kept: in a file of SQLite, or on a PostgreSQL server.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keygate::store::{
@@ -52,9 +52,13 @@ impl Place {
 async fn file(path: PathBuf) -> Result<Arc<dyn Store>, String> {
     match SqliteStore::open(&path).await {
         Ok(store) => Ok(Arc::new(store)),
-        // Whoever mistypes a URL has a password in what is then taken for a path.
-        Err(error) => Err(unusable(&error).replace(&path.display().to_string(), "the file")),
+        Err(error) => Err(without_path(&unusable(&error), &path)),
     }
+}
+
+/// Whoever mistypes a URL has a password in what is then taken for a path.
+fn without_path(told: &str, path: &Path) -> String {
+    told.replace(&format!(": {}:", path.display()), ":")
 }
 
 /// What stands before the colon; one letter is a drive.

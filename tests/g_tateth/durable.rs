@@ -5,12 +5,14 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use support::Server;
+use tokio::task::JoinSet;
 
-use crate::api::{Api, DEMO, data};
+use crate::api::{Api, DEMO, OTHER, data};
 use crate::restart;
 
 /// A folder of a test's own, removed with it.
@@ -118,6 +120,28 @@ async fn the_usage_is_written_beside_the_requests() {
         assert!(start.elapsed() < Duration::from_secs(30), "nothing is written");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// Many ask at once, and each finds its own last use, whoever writes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_usage_holds_what_was_just_counted() {
+    crate::api::room_in_window(86_400, 10).await;
+    let api = Arc::new(Api::start());
+    let token = api.token(OTHER).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let (api, token) = (Arc::clone(&api), token.clone());
+        let (id, key) = api.key(&token).await;
+        callers.spawn(async move {
+            let path = format!("/api/v1/api-keys/{id}/usage");
+            for total in 1..=40 {
+                data(&api.use_of(&key).await, 200);
+                let used = data(&api.get(&path).bearer(&token).send().await, 200);
+                assert_eq!(used["totalRequests"], total);
+            }
+        });
+    }
+    callers.join_all().await;
 }
 
 #[tokio::test]
