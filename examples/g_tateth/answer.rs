@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
+use keygate::lifecycle::KeysError;
 use keygate::store::StoreError;
 use keygate::{Rejection, RejectionKind};
 use serde_json::{Value, json};
@@ -85,6 +86,17 @@ impl From<Rejection> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self::unavailable(error)
+    }
+}
+
+impl From<KeysError> for Refusal {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::NotFound => Self::not_found("No such API key"),
+            KeysError::Revoked => Self::conflict("A revoked key stays as it is"),
+            KeysError::Expired => Self::invalid("expiresAt has passed"),
+            error => Self::unavailable(error),
+        }
     }
 }
 

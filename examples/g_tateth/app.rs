@@ -1,41 +1,45 @@
 //! The routes, and where the gate stands before them.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
-use keygate::store::MemoryStore;
-use keygate::{Clock, FailureBudget, Quota, SystemClock, Timestamp};
+use keygate::{Clock, FailureBudget, KeyFormat, Keys, Quota, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::answer::Refusal;
-use crate::keys::Rotations;
 use crate::login::Issuer;
 use crate::resources::Shelves;
 use crate::settings::Settings;
+use crate::store::Store;
+use crate::usage::Uses;
 use crate::{gate, keys, login, resources, tenants, usage};
 
 const LONGEST_BODY: usize = 64 * 1024;
 
-/// What the handlers share. A service of more than one process would keep it in a database.
+/// What the handlers share. Keys, tenants and usage are in the store; what is on the shelves ends with
+/// the process.
 #[derive(Clone)]
 pub struct App {
-    pub store: MemoryStore,
+    pub store: Arc<dyn Store>,
+    pub keys: Keys<Arc<dyn Store>>,
+    pub uses: Uses,
     pub issuer: Issuer,
-    pub rotations: Rotations,
     pub shelves: Shelves,
     pub sign_ins: FailureBudget,
 }
 
 impl App {
-    async fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        let store = MemoryStore::new();
-        tenants::sign_up(&store).await?;
+    pub async fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let store = settings.place.open().await?;
+        tenants::sign_up(&*store).await?;
         Ok(Self {
+            keys: Keys::new(store.clone(), KeyFormat::sk()),
+            uses: Uses::new(store.clone()),
             store,
             issuer: Issuer::new(&settings.secret)?,
-            rotations: Rotations::default(),
             shelves: Shelves::default(),
             sign_ins: FailureBudget::new(Quota::per_minute(20)?),
         })
@@ -48,8 +52,7 @@ impl App {
 
 /// Two gates side by side. What no route is for stands behind the main one: who is not authenticated
 /// learns nothing of it.
-pub async fn router(settings: &Settings) -> Result<Router, Box<dyn Error>> {
-    let app = App::new(settings).await?;
+pub fn router(app: App, settings: &Settings) -> Result<Router, Box<dyn Error>> {
     let gate = gate::common(&app, settings)?;
     let admin = Router::new()
         .route("/api/v1/admin/tenant", post(tenants::suspend))

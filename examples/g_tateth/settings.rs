@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use keygate::Environment;
 
+use crate::store::Place;
+
 /// The length of HS256's hash, below which a secret is weaker than it (RFC 7518 section 3.2).
 const SECRET_LENGTH: usize = 32;
 
@@ -13,6 +15,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub environment: Environment,
     pub secret: Vec<u8>,
+    pub place: Place,
 }
 
 impl Settings {
@@ -22,6 +25,7 @@ impl Settings {
             listen: listen.parse().map_err(|_| format!("LISTEN={listen:?} is no address"))?,
             environment: environment(variable("APP_ENV")?.as_deref())?,
             secret: secret(variable("JWT_SECRET")?)?,
+            place: Place::read(variable("DATABASE_URL")?.as_deref())?,
         })
     }
 }

@@ -2,22 +2,26 @@
 
 use axum::Json;
 use axum::extract::State;
-use keygate::store::{KeyAdmin, MemoryStore, StoreError};
-use keygate::{Principal, RejectionKind, Tenant, TenantStatus};
+use keygate::store::{Action, AuditEvent, Change, Commit, StoreError};
+use keygate::{Principal, RejectionKind, Tenant, TenantId, TenantStatus};
 use serde_json::{Value, json};
 
 use crate::answer::{Refusal, success};
 use crate::app::App;
 use crate::fields::Fields;
+use crate::store::Store;
 
 /// Each tenant and its plan; `gate` knows what the plans allow.
 const TENANTS: [(&str, &str); 3] =
     [("tenant_demo", "starter"), ("tenant_other", "professional"), ("tenant_large", "enterprise")];
 
-/// Fills the store with the tenants of this demonstration.
-pub async fn sign_up(store: &MemoryStore) -> Result<(), StoreError> {
+/// Tells the store the tenants of this demonstration. One that it knows stays as it is: a restart
+/// ends no suspension.
+pub async fn sign_up(store: &dyn Store) -> Result<(), StoreError> {
     for (id, plan) in TENANTS {
-        store.put_tenant(Tenant::new(id).with_plan(plan)).await?;
+        if store.tenant(&TenantId::from(id)).await?.is_none() {
+            store.put_tenant(Tenant::new(id).with_plan(plan)).await?;
+        }
     }
     Ok(())
 }
@@ -38,6 +42,8 @@ pub async fn suspend(
     let status = if suspended { TenantStatus::Suspended } else { TenantStatus::Active };
     let tenant = of(&caller)?.clone().with_status(status);
     let data = json!({ "tenant": tenant.id(), "plan": tenant.plan(), "suspended": suspended });
-    app.store.put_tenant(tenant).await?;
+    let (id, actor) = (tenant.id().clone(), caller.subject());
+    let event = AuditEvent::new(app.now(), actor, Action::TenantChanged, id, None);
+    app.store.commit(Commit::new(vec![Change::PutTenant(tenant)], vec![event])).await?;
     Ok(success(data))
 }

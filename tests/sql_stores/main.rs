@@ -5,9 +5,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod alike;
+#[path = "../g_tateth/api.rs"]
+#[allow(dead_code, reason = "a part is used here")]
+mod api;
 mod child;
 mod durable;
+mod g_tateth;
 mod postgres;
+#[path = "../g_tateth/restart.rs"]
+mod restart;
 mod sqlite;
 #[path = "../common/stores.rs"]
 mod stores;
@@ -23,6 +29,7 @@ fn main() {
     let mut trials = on_both(&services);
     trials.extend(sqlite::trials(&services));
     trials.extend(postgres::trials(&services));
+    trials.extend(g_tateth::trials(&services));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();
     conclusion.exit();

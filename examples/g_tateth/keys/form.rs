@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use keygate::store::KeyFilter;
-use keygate::{Environment, KeyRecord, KeyStatus, Quota, ScopeSet, Timestamp};
-use serde::{Deserialize, Serialize};
+use keygate::{
+    Environment, KeyRecord, KeyStatus, NewKey, Quota, RotationPolicy, ScopeSet, Tenant, Timestamp,
+};
+use serde::Deserialize;
 
 use super::PERMISSIONS;
 use crate::answer::Refusal;
@@ -17,17 +19,17 @@ const MOST_NETWORKS: usize = 100;
 const LONGEST_PAGE: usize = 100;
 
 /// What `POST /api-keys` asks for.
-pub struct NewKey {
+pub struct Asked {
     name: String,
-    pub environment: Environment,
+    environment: Environment,
     pub permissions: ScopeSet,
     expires: Option<Timestamp>,
     quota: Option<Quota>,
     networks: Vec<IpNet>,
-    pub rotation: Option<RotationPolicy>,
+    rotation: Option<RotationPolicy>,
 }
 
-impl NewKey {
+impl Asked {
     pub fn read(mut fields: Fields, now: Timestamp) -> Result<Self, Refusal> {
         let named: Option<String> = fields.take("environment", ENVIRONMENT)?;
         let asked = Self {
@@ -37,21 +39,22 @@ impl NewKey {
             expires: fields.take("expiresAt", TIME)?.map(|at| expiry(at, now)).transpose()?,
             quota: fields.take("rateLimit", RATE_LIMIT)?.map(RateLimit::quota).transpose()?,
             networks: networks(fields.take("ipWhitelist", NETWORKS)?.unwrap_or_default())?,
-            rotation: fields.take("rotationPolicy", ROTATION)?,
+            rotation: fields
+                .take("rotationPolicy", ROTATION)?
+                .map_or(Ok(None), Rotation::policy)?,
         };
         fields.end()?;
-        asked.rotation.map_or(Ok(()), RotationPolicy::check)?;
         Ok(asked)
     }
 
-    pub fn write(self, record: KeyRecord) -> KeyRecord {
-        record
-            .with_name(self.name)
-            .with_environment(self.environment)
-            .with_access(self.permissions)
-            .with_expires(self.expires)
-            .with_quota(self.quota)
-            .with_networks(self.networks)
+    pub fn key(self, tenant: Tenant) -> NewKey {
+        NewKey::new(tenant, self.name)
+            .environment(self.environment)
+            .access(self.permissions)
+            .expires(self.expires)
+            .quota(self.quota)
+            .networks(self.networks)
+            .rotation(self.rotation)
     }
 }
 
@@ -131,15 +134,17 @@ fn count(parameters: &Parameters, name: &str, most: usize) -> Result<Option<usiz
 const NAME: &str = "a text of 1 to 100 characters";
 const ENVIRONMENT: &str = "production or staging";
 const LIST_OF_PERMISSIONS: &str = "a list of one permission or more";
-const TIME: &str = "a time in the future such as 2030-01-31T12:00:00Z";
+const TIME: &str = "a time in the future, before 2262, such as 2030-01-31T12:00:00Z";
 const NETWORKS: &str = "a list of at most 100 addresses and networks such as 203.0.113.0/24";
 const RATE_LIMIT: &str = r#"of the form {"requests": 10000, "window": "1h"}"#;
+const INTERVAL: &str = "an interval of at most 3650 days that is longer than its notice";
 const ROTATION: &str =
     r#"of the form {"enabled": true, "intervalDays": 90, "notifyDaysBefore": 7}"#;
 
 fn name(name: String) -> Result<String, Refusal> {
     let length = name.chars().count();
-    if name.trim().is_empty() || length > LONGEST_NAME {
+    // PostgreSQL has no texts with a NUL.
+    if name.trim().is_empty() || length > LONGEST_NAME || name.contains('\0') {
         return Err(bad("name", NAME));
     }
     Ok(name)
@@ -164,7 +169,9 @@ fn permissions(names: Vec<String>) -> Result<ScopeSet, Refusal> {
 
 fn expiry(text: String, now: Timestamp) -> Result<Timestamp, Refusal> {
     let time = text.parse::<jiff::Timestamp>().ok();
-    let nanos = time.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
+    // Databases count with a sign, until 2262; what is later would come back as another time.
+    let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+    let nanos = nanos.and_then(|nanos| u64::try_from(nanos).ok());
     let expires = nanos.map(Timestamp::from_nanos).filter(|expires| *expires > now);
     expires.ok_or_else(|| bad("expiresAt", TIME))
 }
@@ -208,19 +215,19 @@ fn window(text: &str) -> Option<Duration> {
 pub const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// When a key's owner wants to be reminded of making a new one.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RotationPolicy {
+struct Rotation {
     enabled: bool,
-    interval_days: u32,
-    notify_days_before: u32,
+    interval_days: u16,
+    notify_days_before: u16,
 }
 
-impl RotationPolicy {
-    fn check(self) -> Result<(), Refusal> {
-        match self.notify_days_before < self.interval_days {
-            true => Ok(()),
-            false => Err(bad("rotationPolicy", "an interval longer than its notice")),
-        }
+impl Rotation {
+    /// One that is not enabled is none.
+    fn policy(self) -> Result<Option<RotationPolicy>, Refusal> {
+        let policy = RotationPolicy::new(self.interval_days, self.notify_days_before);
+        let policy = policy.map_err(|_| bad("rotationPolicy", INTERVAL))?;
+        Ok(self.enabled.then_some(policy))
     }
 }

@@ -3,28 +3,24 @@
 mod form;
 mod view;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keygate::store::{KeyAdmin, Month, UsageStore};
+use keygate::lifecycle::KeysError;
+use keygate::store::{Action, AuditEvent, Change, Commit, Month};
 use keygate::{
-    KeyFormat, KeyId, KeyRecord, KeyStatus, Policy, Principal, Rejection, RejectionKind, Require,
-    ScopeSet, Tenant,
+    KeyId, KeyRecord, KeyStatus, Policy, Principal, Rejection, RejectionKind, Require, ScopeSet,
 };
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
 
 use crate::answer::{Refusal, UNSTORED, success};
 use crate::app::App;
 use crate::fields::{Fields, Parameters};
 use crate::tenants;
-use form::{Changes, Listing, NewKey, RotationPolicy};
+use form::{Asked, Changes, Listing};
 
 /// What a key may be allowed.
 pub const PERMISSIONS: [&str; 7] = [
@@ -37,11 +33,9 @@ pub const PERMISSIONS: [&str; 7] = [
     "read:analytics",
 ];
 
-/// How often a change is tried again that somebody else's change has overtaken.
-const ATTEMPTS: usize = 8;
-
-/// What a key's record has no place for.
-pub type Rotations = Arc<RwLock<HashMap<KeyId, RotationPolicy>>>;
+/// How often a change is tried again that somebody else's change has overtaken. Of those who try at
+/// once one always succeeds.
+const ATTEMPTS: usize = 64;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -58,11 +52,8 @@ async fn list(
     parameters: Parameters,
 ) -> Result<Json<Value>, Refusal> {
     let asked = Listing::read(&parameters)?;
-    let page = app.store.list(tenants::of(&caller)?.id(), &asked.filter()).await?;
-    let mut keys = Vec::new();
-    for record in &page.keys {
-        keys.push(app.view(record).await);
-    }
+    let page = app.keys.list(tenants::of(&caller)?.id(), &asked.filter()).await?;
+    let keys: Vec<_> = page.keys.iter().map(|record| app.view(record)).collect();
     Ok(success(json!({
         "keys": keys,
         "total": page.total,
@@ -78,50 +69,46 @@ async fn create(
     caller: Principal,
     fields: Fields,
 ) -> Result<impl IntoResponse, Refusal> {
-    let mut asked = NewKey::read(fields, app.now())?;
+    let asked = Asked::read(fields, app.now())?;
     may_grant(&caller, &asked.permissions)?;
-    let rotation = asked.rotation.take();
-    let format = KeyFormat::sk();
-    let key = format.generate(asked.environment).map_err(Refusal::unavailable)?;
-    let record = KeyRecord::new(new_id()?, key.digest(), tenants::of(&caller)?.clone())
-        .with_display(format.display_prefix(&key))
-        .with_created(app.now());
-    let record = asked.write(record);
-    app.store.insert(record.clone()).await?;
-    if let Some(rotation) = rotation {
-        app.rotations.write().await.insert(record.id().clone(), rotation);
-    }
-    let mut data = app.view(&record).await;
-    data["key"] = key.reveal().into();
+    let key = asked.key(tenants::of(&caller)?.clone());
+    let issued = app.keys.by(caller.subject()).issue(key).await?;
+    let mut data = app.view(&issued.record);
+    data["key"] = issued.token.reveal().into();
     Ok((StatusCode::CREATED, UNSTORED, success(data)))
 }
 
-async fn show(State(app): State<App>, caller: Principal, id: Id) -> Result<Json<Value>, Refusal> {
-    let record = app.key(tenants::of(&caller)?, &id).await?;
-    Ok(success(app.view(&record).await))
+async fn show(
+    State(app): State<App>,
+    caller: Principal,
+    Id(id): Id,
+) -> Result<Json<Value>, Refusal> {
+    let record = app.keys.get(tenants::of(&caller)?.id(), &id).await?;
+    Ok(success(app.view(&record)))
 }
 
 async fn update(
     State(app): State<App>,
     caller: Principal,
-    id: Id,
+    Id(id): Id,
     fields: Fields,
 ) -> Result<Json<Value>, Refusal> {
     let changes = Changes::read(fields)?;
     if let Some(permissions) = &changes.permissions {
         may_grant(&caller, permissions)?;
     }
-    let change = |record: KeyRecord| match record.status() {
-        KeyStatus::Revoked => Err(Refusal::conflict("A revoked key stays as it is")),
-        _ => Ok(changes.write(record)),
-    };
-    app.change(tenants::of(&caller)?, &id, change).await
+    app.change(&caller, &id, &changes).await
 }
 
 /// Ends a key for good, and keeps its record.
-async fn revoke(State(app): State<App>, caller: Principal, id: Id) -> Result<Json<Value>, Refusal> {
-    let change = |record: KeyRecord| Ok(record.with_status(KeyStatus::Revoked));
-    app.change(tenants::of(&caller)?, &id, change).await
+async fn revoke(
+    State(app): State<App>,
+    caller: Principal,
+    Id(id): Id,
+) -> Result<Json<Value>, Refusal> {
+    let tenant = tenants::of(&caller)?.id();
+    let record = app.keys.by(caller.subject()).revoke(tenant, &id).await?;
+    Ok(success(app.view(&record)))
 }
 
 async fn remove(
@@ -129,23 +116,20 @@ async fn remove(
     caller: Principal,
     Id(id): Id,
 ) -> Result<Json<Value>, Refusal> {
-    if !app.store.delete(tenants::of(&caller)?.id(), &id).await? {
-        return Err(no_such_key());
-    }
-    app.rotations.write().await.remove(&id);
+    app.keys.by(caller.subject()).delete(tenants::of(&caller)?.id(), &id).await?;
     Ok(success(json!({ "id": id })))
 }
 
 async fn usage(
     State(app): State<App>,
     caller: Principal,
-    id: Id,
+    Id(id): Id,
     parameters: Parameters,
 ) -> Result<Json<Value>, Refusal> {
     let month = parameters.read("month", "of the form YYYY-MM")?;
     let month = month.unwrap_or_else(|| Month::of(app.now()));
-    let record = app.key(tenants::of(&caller)?, &id).await?;
-    let usage = app.store.usage(record.id(), month).await?;
+    let record = app.keys.get(tenants::of(&caller)?.id(), &id).await?;
+    let usage = app.uses.of(record.id(), month).await?;
     Ok(success(json!({
         "month": month.to_string(),
         "totalRequests": usage.total,
@@ -155,23 +139,29 @@ async fn usage(
 }
 
 impl App {
-    /// A key of `tenant`; another tenant's is not there.
-    async fn key(&self, tenant: &Tenant, Id(id): &Id) -> Result<Arc<KeyRecord>, Refusal> {
-        self.store.get(tenant.id(), id).await?.ok_or_else(no_such_key)
-    }
-
     /// Changes a key as it is now: where somebody else was faster, theirs is read and changed again,
     /// so that no change is lost.
+    ///
+    /// A request may change a key's name and switch it off. That is one commit, made whole or not at
+    /// all (RFC 5789 section 2); [`keygate::Keys`] would make it two.
     async fn change(
         &self,
-        tenant: &Tenant,
-        id: &Id,
-        change: impl Fn(KeyRecord) -> Result<KeyRecord, Refusal>,
+        caller: &Principal,
+        id: &KeyId,
+        changes: &Changes,
     ) -> Result<Json<Value>, Refusal> {
+        let tenant = tenants::of(caller)?.id();
         for _ in 0..ATTEMPTS {
-            let changed = change(KeyRecord::clone(&*self.key(tenant, id).await?))?;
-            match self.store.replace(changed.clone()).await {
-                Ok(()) => return Ok(success(self.view(&changed).await)),
+            let old = self.keys.get(tenant, id).await?;
+            if old.status() == KeyStatus::Revoked {
+                return Err(KeysError::Revoked.into());
+            }
+            let new = changes.write(KeyRecord::clone(&old));
+            let (actor, key) = (caller.subject(), Some(id.clone()));
+            let event = AuditEvent::new(self.now(), actor, Action::Updated, tenant.clone(), key);
+            let commit = Commit::new(vec![Change::Replace(new.clone())], vec![event]);
+            match self.store.commit(commit).await {
+                Ok(()) => return Ok(success(self.view(&new))),
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error.into()),
             }
@@ -179,9 +169,8 @@ impl App {
         Err(Refusal::conflict("The key is being changed by others"))
     }
 
-    async fn view(&self, record: &KeyRecord) -> Value {
-        let rotation = self.rotations.read().await.get(record.id()).copied();
-        view::key(record, rotation, self.now())
+    fn view(&self, record: &KeyRecord) -> Value {
+        view::key(record, self.now())
     }
 }
 
@@ -196,17 +185,6 @@ fn may_grant(caller: &Principal, permissions: &ScopeSet) -> Result<(), Refusal> 
     }
 }
 
-fn new_id() -> Result<KeyId, Refusal> {
-    let mut random = [0; 12];
-    getrandom::fill(&mut random).map_err(Refusal::unavailable)?;
-    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(KeyId::new(format!("key_{digits}")))
-}
-
-fn no_such_key() -> Refusal {
-    Refusal::not_found("No such API key")
-}
-
 /// The key that the path names.
 struct Id(KeyId);
 
@@ -214,8 +192,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Path(id) =
-            Path::<String>::from_request_parts(parts, state).await.map_err(|_| no_such_key())?;
-        Ok(Self(KeyId::new(id)))
+        let path = Path::<String>::from_request_parts(parts, state).await.ok();
+        // PostgreSQL knows no text with a NUL.
+        let id = path.map(|Path(id)| id).filter(|id| !id.contains('\0'));
+        id.map(|id| Self(KeyId::new(id))).ok_or_else(|| KeysError::NotFound.into())
     }
 }

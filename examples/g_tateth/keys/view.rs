@@ -2,13 +2,13 @@
 
 use ipnet::IpNet;
 use keygate::store::KeyFilter;
-use keygate::{Access, Environment, KeyRecord, KeyStatus, Quota, Timestamp};
+use keygate::{Access, Environment, KeyRecord, KeyStatus, Quota, RotationPolicy, Timestamp};
 use serde_json::{Value, json};
 
 use super::PERMISSIONS;
-use super::form::{RotationPolicy, UNITS};
+use super::form::UNITS;
 
-pub fn key(record: &KeyRecord, rotation: Option<RotationPolicy>, now: Timestamp) -> Value {
+pub fn key(record: &KeyRecord, now: Timestamp) -> Value {
     json!({
         "id": record.id(),
         "name": record.name(),
@@ -19,7 +19,7 @@ pub fn key(record: &KeyRecord, rotation: Option<RotationPolicy>, now: Timestamp)
         "isRevoked": record.status() == KeyStatus::Revoked,
         "createdAt": time(record.created()),
         "expiresAt": record.expires().map(time),
-        "rotationPolicy": rotation,
+        "rotationPolicy": record.rotation().map(rotation),
         "rateLimit": record.quota().map(rate_limit),
         "ipWhitelist": record.networks().iter().map(network).collect::<Vec<_>>(),
     })
@@ -43,6 +43,14 @@ fn permissions(access: &Access) -> Value {
         Access::Scopes(scopes) => json!(scopes),
         _ => json!(PERMISSIONS),
     }
+}
+
+fn rotation(policy: RotationPolicy) -> Value {
+    json!({
+        "enabled": true,
+        "intervalDays": policy.every_days(),
+        "notifyDaysBefore": policy.notify_days_before(),
+    })
 }
 
 fn rate_limit(quota: &Quota) -> Value {
