@@ -70,9 +70,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let settings = Settings::from_env()?;
     // From here on a signal ends the program in order, also while a database does not answer.
     let mut stop = Box::pin(stopped()?);
+    let settings = Settings::from_env()?;
     let app = tokio::select! {
         app = App::new(&settings) => app?,
         () = &mut stop => return Ok(()),
