@@ -144,7 +144,7 @@ impl UsageRecorder {
     }
 
     /// Writes what was counted until now; for whoever has a scheduler and needs no
-    /// [`run`](Self::run).
+    /// [`run`](Self::run). What another call is writing at the moment is not waited for.
     ///
     /// # Errors
     ///
