@@ -73,8 +73,11 @@ impl Gate {
         self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
         match principal {
             Some(principal) => drop(request.extensions_mut().insert(principal)),
-            // That of an outer gate is not one that this gate has proved.
-            None => drop(request.extensions_mut().remove::<Principal>()),
+            // What an outer gate has proved or let pass is not what this one has.
+            None => {
+                request.extensions_mut().remove::<Principal>();
+                request.extensions_mut().remove::<OpenPreflight>();
+            }
         }
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);

@@ -147,6 +147,19 @@ fn a_commit_that_reports_failure_may_have_happened() {
 }
 
 #[test]
+fn reading_a_key_ends_what_memory_kept_of_the_time_before() {
+    let backend = backend(&["k"]);
+    let store = cached(&backend);
+    assert_eq!(find(&store, "k").unwrap().status(), KeyStatus::Active);
+    // A commit of which nobody knew whether it was made, and which was made only now.
+    let revoked = kept(&backend, "k").with_status(KeyStatus::Revoked);
+    wait(backend.replace(revoked)).unwrap();
+    assert_eq!(find(&store, "k").unwrap().status(), KeyStatus::Active, "memory does not know");
+    assert_eq!(kept(&store, "k").status(), KeyStatus::Revoked);
+    assert_eq!(find(&store, "k").unwrap().status(), KeyStatus::Revoked);
+}
+
+#[test]
 fn so_may_one_that_nobody_waits_for() {
     let backend = backend(&["k"]);
     let store = cached(&backend);

@@ -127,8 +127,8 @@ async fn many_rows_are_written_in_batches() {
     recorder.flush(&store).await.unwrap();
     let sizes: Vec<_> = store.batches.lock().unwrap().iter().map(Vec::len).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 25_000);
-    assert!(sizes.iter().all(|size| *size <= 1000), "{sizes:?}");
-    assert!(sizes.len() < 60, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 100), "{sizes:?}");
+    assert!(sizes.len() < 350, "{sizes:?}");
 }
 
 // ---- Bounds -------------------------------------------------------------------------------------

@@ -130,13 +130,16 @@ impl Upgrades {
         self.drain(store).await;
     }
 
-    /// Keeps those keys anew that wait now; how many that were.
+    /// Keeps those keys anew that wait now; how many that were. Once the store is away the rest has
+    /// failed too, and is noted again when it is used.
     pub async fn drain<S: KeyAdmin + ?Sized>(&self, store: &S) -> usize {
-        let mut done = 0;
+        let (mut done, mut is_away) = (0, false);
         for upgrade in self.take() {
-            match self.make(store, &upgrade).await {
-                Ok(made) => done += usize::from(made),
-                Err(_) => count(&self.shared.failed),
+            let made = if is_away { Ok(None) } else { self.make(store, &upgrade).await.map(Some) };
+            is_away = is_away || made.as_ref().is_err_and(StoreError::is_unavailable);
+            match made {
+                Ok(Some(made)) => done += usize::from(made),
+                Ok(None) | Err(_) => count(&self.shared.failed),
             }
         }
         done

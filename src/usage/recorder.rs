@@ -16,8 +16,8 @@ use crate::{Clock, ConfigError, Head, KeyId, SystemClock, Timestamp};
 const ROWS: usize = 100_000;
 /// Endpoints that are told apart, at most.
 const ENDPOINTS: usize = 1000;
-/// Rows that are written at once, at most.
-const BATCH: usize = 1000;
+/// Rows that are written at once, at most: few enough for a distant database to take in time.
+const BATCH: usize = 100;
 /// How often the last uses are tried to be written.
 const LAST_ATTEMPTS: usize = 5;
 

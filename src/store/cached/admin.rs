@@ -36,8 +36,15 @@ impl<S: UsageStore> UsageStore for Cached<S> {
 
 #[async_trait]
 impl<S: KeyAdmin> KeyAdmin for Cached<S> {
+    /// As the store beneath has it, and memory learns of its revision: whoever reads what became of
+    /// a commit that failed ends what memory may have kept of the time before.
     async fn get(&self, tenant: &TenantId, id: &KeyId) -> Result<Found, StoreError> {
-        self.store.get(tenant, id).await
+        let found = self.store.get(tenant, id).await?;
+        if let Some(record) = &found {
+            let state = KeyState::Revision(record.revision());
+            self.invalidate(&Invalidation::Key { digest: *record.digest(), state })?;
+        }
+        Ok(found)
     }
 
     async fn list(&self, tenant: &TenantId, filter: &KeyFilter) -> Result<KeyPage, StoreError> {

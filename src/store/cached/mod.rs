@@ -49,7 +49,9 @@ const CAPACITY: usize = 100_000;
 /// | a feed that is silent | at once | within its [`lease`](Self::lease): 5 s |
 ///
 /// So **a key that was revoked is refused everywhere after 5 s at the latest**, whatever becomes of
-/// feed and network; a query of the store that takes longer adds what it takes. With a feed that is
+/// network and nodes, where all who write announce it on the feed that is followed; a query of the
+/// store that takes longer adds what it takes. Where somebody writes past the feed, another process
+/// beside a [`LocalFeed`](super::feed::LocalFeed) among them, set `fresh_for` to 5 s. With a feed that is
 /// silent for longer than its lease, memory is not trusted: every read goes to the store, and
 /// [`CacheStats::feed_silent_for`] says so. When it is heard again, the cache starts empty.
 ///

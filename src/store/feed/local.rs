@@ -17,7 +17,9 @@ use crate::{Clock, SystemClock};
 /// everything has changed.
 const WAITING: usize = 1024;
 
-/// Tells all stores of one process what one of them changes. Clones are the same feed.
+/// Tells all stores of one process what one of them changes. Clones are the same feed. It hears of
+/// nothing else: where other processes write to the same database, what follows it must not trust
+/// memory for longer than without a feed ([`fresh_for`](crate::store::Cached::fresh_for) 5 s).
 ///
 /// Nobody beats for it: it has no timer. Call [`beat`](Self::beat) about once a second from a task of
 /// your own.

@@ -19,12 +19,18 @@ pub(super) fn pool(error: PoolError) -> StoreError {
 
 pub(super) fn store(error: Error) -> StoreError {
     match error.code() {
-        Some(state) if *state == SqlState::UNIQUE_VIOLATION => StoreError::conflict(error),
+        Some(state) if *state == SqlState::UNIQUE_VIOLATION => conflict(&error),
         Some(state) if is_outage(state) => StoreError::unavailable(error),
         Some(_) => StoreError::other(error),
         None if is_cut(&error) => StoreError::unavailable(error),
         None => StoreError::other(error),
     }
+}
+
+/// Only what was violated: the server's own words hold the digest or id that exists already.
+fn conflict(error: &Error) -> StoreError {
+    let constraint = error.as_db_error().and_then(|error| error.constraint());
+    StoreError::conflict(format!("violates {}", constraint.unwrap_or("a unique constraint")))
 }
 
 /// True when two transactions got in each other's way, and this one was chosen to give in.

@@ -62,7 +62,8 @@ impl PostgresStore {
     }
 
     /// The same over TLS, by the connector of a crate such as `tokio-postgres-rustls` or
-    /// `postgres-native-tls`; the URL's `sslmode` says whether TLS is a must.
+    /// `postgres-native-tls`. Add `sslmode=require` to the URL: by default a server, or whoever
+    /// stands between, may decline TLS.
     ///
     /// # Errors
     ///

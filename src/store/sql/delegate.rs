@@ -12,20 +12,20 @@ macro_rules! sql_store {
             }
 
             /// How long a lookup or listing may take, waiting for a connection included: by default
-            /// 2 seconds. One that takes longer fails as
+            /// 2 seconds, at most an hour. One that takes longer fails as
             /// [unavailable](super::StoreError::is_unavailable).
             #[must_use]
             pub fn with_read_timeout(mut self, timeout: ::std::time::Duration) -> Self {
-                self.0.read = timeout;
+                self.0.read = timeout.min(super::sql::LONGEST_CALL);
                 self
             }
 
-            /// How long a write may take: by default 5 seconds. One that takes longer fails as
+            /// How long a write may take: by default 5 seconds, at most an hour. One that takes longer fails as
             /// [unavailable](super::StoreError::is_unavailable); whether it was made is then not
             /// known, as with a connection that is cut at the last moment: read before repeating.
             #[must_use]
             pub fn with_write_timeout(mut self, timeout: ::std::time::Duration) -> Self {
-                self.0.write = timeout;
+                self.0.write = timeout.min(super::sql::LONGEST_CALL);
                 self
             }
         }

@@ -19,6 +19,9 @@ pub(super) use value::{Row, Value};
 use super::{AuditEvent, Commit, KeyFilter, KeyPage, Month, StoreError, Usage, Use};
 use crate::{Clock, KeyDigest, KeyId, KeyRecord, SystemClock, Tenant, TenantId};
 
+/// Longer waits for a database are none: a deadline has to be a point in time that can be told.
+pub(super) const LONGEST_CALL: std::time::Duration = std::time::Duration::from_secs(3600);
+
 const READ: Duration = Duration::from_secs(2);
 const WRITE: Duration = Duration::from_secs(5);
 
