@@ -387,7 +387,10 @@ async fn a_preflight_that_the_gate_lets_pass_passes_require() {
     let open = start(app().layer(gate(&store))).await;
     let closed = start(app().layer(gate(&store).optional().refuse_preflights())).await;
     let unguarded = start(app()).await;
+    let strict = gate(&store).optional().refuse_preflights();
+    let strict_within_open = start(app().layer(strict).layer(gate(&store))).await;
     for (client, method, asked, status) in [
+        (&strict_within_open, Method::OPTIONS, true, 401),
         (&open, Method::OPTIONS, true, 200),
         (&open, Method::OPTIONS, false, 401),
         (&open, Method::GET, true, 401),

@@ -455,6 +455,21 @@ fn an_upgrade_that_fails_is_made_when_the_key_is_next_used() {
     assert_eq!(world.digest("key_1"), ways(&key)[0].1);
 }
 
+#[test]
+fn a_store_that_is_away_is_not_asked_for_each_key_that_waits() {
+    let keys = [live_key(), live_key(), live_key()];
+    let records = keys.iter().enumerate().map(|(n, key)| kept(&format!("key_{n}"), key.digest()));
+    let world = world(records);
+    let store = Faulty::over(world.store.clone());
+    let note = || keys.iter().for_each(|key| drop(verdict(&world.gate, &head(key)).unwrap()));
+    note();
+    store.outages.store(1, Ordering::SeqCst);
+    assert_eq!(wait(world.upgrades.drain(&store)), 0, "it would answer the second question");
+    assert_eq!(world.upgrades.failed(), 3);
+    note();
+    assert_eq!(wait(world.upgrades.drain(&store)), 3, "all are noted again");
+}
+
 /// Whoever holds a key must not get another's record under a digest of his own.
 #[test]
 fn a_store_that_answers_with_another_keys_record_upgrades_nothing() {

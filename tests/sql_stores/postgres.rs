@@ -25,6 +25,8 @@ const SHARED: &[(&str, SharedTest)] = &[
     ("a_server_that_cuts_connections_is_asked_again", a_server_that_cuts_connections),
     ("locked_tables_are_an_outage_within_the_timeout", locked_tables_are_an_outage),
     ("a_pool_that_is_exhausted_is_an_outage", a_pool_that_is_exhausted_is_an_outage),
+    ("a_timeout_without_end_is_an_hour", a_timeout_without_end_is_an_hour),
+    ("a_conflict_does_not_tell_the_digest", a_conflict_does_not_tell_the_digest),
 ];
 
 type PrivateTest = fn(&mut Postgres);
@@ -208,6 +210,36 @@ fn a_pool_that_is_exhausted_is_an_outage(url: &str) {
         drop(taken);
         let store = store.with_read_timeout(Duration::from_secs(5));
         assert!(!is_there(&store, "k1").await.unwrap());
+    });
+}
+
+fn a_timeout_without_end_is_an_hour(url: &str) {
+    wait(async {
+        let store = PostgresStore::connect(url).await.unwrap();
+        let store = store.with_read_timeout(Duration::MAX).with_write_timeout(Duration::MAX);
+        let digest = KeyDigest::of("endless");
+        assert!(!is_there(&store, "endless").await.unwrap());
+        store.insert(KeyRecord::new("endless", digest, Tenant::new("endless"))).await.unwrap();
+    });
+}
+
+fn a_conflict_does_not_tell_the_digest(url: &str) {
+    wait(async {
+        let store = PostgresStore::connect(url).await.unwrap();
+        let key = |id: &str| {
+            KeyRecord::new(id, KeyDigest::from_bytes([0xab; 32]), Tenant::new("secretive"))
+        };
+        store.insert(key("told_1")).await.unwrap();
+        let error = store.insert(key("told_2")).await.unwrap_err();
+        assert!(error.is_conflict());
+        let mut shown = format!("{error:?} {error}");
+        let mut next = error.source();
+        while let Some(cause) = next {
+            shown.push_str(&format!(" {cause:?} {cause}"));
+            next = cause.source();
+        }
+        assert!(shown.contains("violates"), "{shown}");
+        assert!(!shown.contains("abab"), "{shown}");
     });
 }
 

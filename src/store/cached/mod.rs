@@ -49,7 +49,8 @@ const CAPACITY: usize = 100_000;
 /// | a feed that is silent | at once | within its [`lease`](Self::lease): 5 s |
 ///
 /// So **a key that was revoked is refused everywhere after 5 s at the latest**, whatever becomes of
-/// network and nodes, where all who write announce it on the feed that is followed; a query of the
+/// network and nodes, where all who write announce it on the feed that is followed and no
+/// message of it is lost (a lost one costs up to `fresh_for`, the table says); a query of the
 /// store that takes longer adds what it takes. Where somebody writes past the feed, another process
 /// beside a [`LocalFeed`](super::feed::LocalFeed) among them, set `fresh_for` to 5 s. With a feed that is
 /// silent for longer than its lease, memory is not trusted: every read goes to the store, and
