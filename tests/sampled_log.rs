@@ -77,7 +77,7 @@ async fn an_outage_is_told_of_whoever_floods_the_log() {
     let good =
         gate(MemoryStore::new()).sample_refusals(sampling.clone()).layer(counted(&counter()));
     let away = gate(Away { peeks: false }).sample_refusals(sampling).layer(counted(&counter()));
-    for _ in 0..100 {
+    for _ in 0..200 {
         call(&good, bearer(&unknown_key())).await;
     }
     logged();
