@@ -267,6 +267,11 @@ impl Sources {
 }
 
 impl Source {
+    /// True when something stands here, once.
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        matches!(self.read(headers), Ok(Some(_)))
+    }
+
     fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r [u8]>, RejectionKind> {
         match &self.place {
             Place::Bearer => self.authorization(headers, "bearer"),

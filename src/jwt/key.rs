@@ -118,7 +118,7 @@ impl JwtKey {
         Ok(Self { kid: jwk.kid().map(Arc::from), ..key })
     }
 
-    fn new(algorithm: Algorithm, material: &Material) -> Result<Self, ConfigError> {
+    pub(super) fn new(algorithm: Algorithm, material: &Material) -> Result<Self, ConfigError> {
         let signature = signature::Key::new(algorithm, material)?;
         let print = Fingerprint::of(algorithm, material);
         Ok(Self { kid: None, core: Arc::new(Core { algorithm, signature, print }) })

@@ -46,6 +46,7 @@ mod der;
 mod error;
 mod header;
 mod id_token;
+mod issuer;
 mod json;
 mod jwk;
 mod key;
@@ -64,6 +65,16 @@ mod signature;
 #[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
 #[path = "signature_rust_crypto.rs"]
 mod signature;
+#[cfg(feature = "aws_lc_rs")]
+#[path = "signing_aws_lc_rs.rs"]
+mod signing;
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+#[path = "signing_none.rs"]
+mod signing;
+#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
+#[path = "signing_rust_crypto.rs"]
+mod signing;
+mod signing_key;
 mod text;
 mod token;
 mod verifier;
@@ -72,10 +83,13 @@ pub use algorithm::Algorithm;
 pub use builder::JwtVerifierBuilder;
 pub use claim_rule::ClaimRule;
 pub use error::{JwtError, JwtErrorKind};
+pub(crate) use issuer::random_id;
+pub use issuer::{IssueError, JwksService, JwtIssuer, JwtIssuerBuilder, MintedToken, NewToken};
 pub use key::JwtKey;
 pub use profile::Profile;
 pub use revocation::Revocations;
 pub use revoked::RevokedTokens;
+pub use signing_key::SigningKey;
 #[cfg(test)]
 pub(crate) use text::Text;
 #[cfg(test)]

@@ -37,11 +37,15 @@ pub(crate) struct End {
 
 impl KeyRing {
     pub(crate) fn new(set: KeySet) -> Self {
-        let keys = Keys { set: Some(Arc::new(set)), ends: Vec::new() };
+        Self::ending(set, Vec::new())
+    }
+
+    /// A set some keys of which end.
+    pub(crate) fn ending(set: KeySet, ends: Vec<End>) -> Self {
         Self(Arc::new(Shared {
             generation: AtomicU64::new(0),
-            next_end: AtomicU64::new(u64::MAX),
-            keys: RwLock::new(keys),
+            next_end: AtomicU64::new(next_end(&ends)),
+            keys: RwLock::new(Keys { set: Some(Arc::new(set)), ends }),
         }))
     }
 
@@ -81,8 +85,7 @@ impl KeyRing {
     }
 
     fn changed(&self, keys: &Keys) {
-        let next = keys.ends.iter().map(|end| end.at.as_nanos()).min().unwrap_or(u64::MAX);
-        self.0.next_end.store(next, Ordering::Release);
+        self.0.next_end.store(next_end(&keys.ends), Ordering::Release);
         self.0.generation.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -94,6 +97,10 @@ impl KeyRing {
     fn write(&self) -> RwLockWriteGuard<'_, Keys> {
         self.0.keys.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn next_end(ends: &[End]) -> u64 {
+    ends.iter().map(|end| end.at.as_nanos()).min().unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for KeyRing {
