@@ -73,8 +73,8 @@ impl ProtectedResource {
             return Err(ConfigError::invalid("resource", resource, "has a query"));
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        // Section 3.1: between host and path, and a lone slash is no path.
-        let path = format!("{WELL_KNOWN}{}", uri.path().trim_end_matches('/'));
+        // Section 3.1: between host and path, without the slash that only ends the host.
+        let path = format!("{WELL_KNOWN}{}", if uri.path() == "/" { "" } else { uri.path() });
         let url = format!("https://{authority}{path}");
         let metadata = Metadata {
             resource: resource.to_owned(),
