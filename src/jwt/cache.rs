@@ -146,7 +146,3 @@ impl Set {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "cache_tests.rs"]
-mod tests;

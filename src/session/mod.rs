@@ -229,19 +229,15 @@ impl Sessions {
         Some(Timestamp::from_secs(began).saturating_add(self.0.longest))
     }
 
-    /// A new cookie once half of the token's life has passed, until the session has lasted too long.
+    /// A new cookie when less than half of a token's life is left, unless it would be good no longer:
+    /// the session has lasted long enough then.
     fn renewed(&self, token: &VerifiedToken) -> Option<HeaderValue> {
-        let now = self.0.clock.now();
-        let life = token.expires().since(token.issued_at()?);
-        if now.saturating_add(life / 2) < token.expires() {
+        let (now, lifetime) = (self.0.clock.now(), self.0.issuer.lifetime());
+        let until = now.saturating_add(lifetime).min(self.end_of(token)?);
+        if now.saturating_add(lifetime / 2) < token.expires() || until <= token.expires() {
             return None;
         }
-        let left = self.end_of(token)?.since(now);
-        let lifetime = self.0.issuer.lifetime().min(left);
-        if lifetime < Duration::from_secs(1) {
-            return None;
-        }
-        let token = self.0.issuer.reissue(token, lifetime, now).ok()?;
+        let token = self.0.issuer.reissue(token, until.since(now), now).ok()?;
         self.0.cookie.set(&token, now).ok()
     }
 }
