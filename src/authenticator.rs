@@ -209,7 +209,7 @@ impl Authenticator {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };
         match verifier.admit(token, now) {
-            Ok(Admitted::Good(token)) => ask_tenant(self.directory.clone(), token),
+            Ok(Admitted::Good(token)) => ask_tenant(self.directory.as_ref(), token),
             Ok(Admitted::Unsure(token)) => self.ask_revoked(Arc::clone(verifier), token),
             Err(error) => Identity::Known(Answer::Rejected(error.into())),
         }
@@ -219,7 +219,7 @@ impl Authenticator {
         let directory = self.directory.clone();
         Identity::Asked(Box::pin(async move {
             match verifier.ask(token).await {
-                Ok(token) => match ask_tenant(directory, token) {
+                Ok(token) => match ask_tenant(directory.as_ref(), token) {
                     Identity::Known(answer) => answer,
                     Identity::Asked(question) => question.await,
                 },
@@ -358,7 +358,7 @@ impl Authenticator {
     }
 }
 
-fn ask_tenant(directory: Option<Arc<dyn TenantDirectory>>, token: VerifiedToken) -> Identity {
+fn ask_tenant(directory: Option<&Arc<dyn TenantDirectory>>, token: VerifiedToken) -> Identity {
     let Some(directory) = directory else {
         let tenant = token.named_tenant().cloned();
         return Identity::Known(Answer::Token(token, Ok(tenant)));
@@ -369,6 +369,7 @@ fn ask_tenant(directory: Option<Arc<dyn TenantDirectory>>, token: VerifiedToken)
     if let Some(tenant) = directory.peek_tenant(&id) {
         return Identity::Known(Answer::Token(token, tenant));
     }
+    let directory = Arc::clone(directory);
     Identity::Asked(Box::pin(async move {
         let tenant = directory.tenant(&id).await;
         Answer::Token(token, tenant)

@@ -50,7 +50,9 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// When it can't be read, is not for the algorithm, or is too weak.
+    /// When it can't be read, is not for the algorithm, or is too weak. With the feature `rust_crypto`
+    /// alone, when it is an RSA key: that backend's RSA leaks the private key through its timing
+    /// (RUSTSEC-2023-0071).
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         const UNREADABLE: &str = "not the PEM (PKCS#8) of a private key for the algorithm";
         let key = match algorithm.family() {

@@ -1,4 +1,5 @@
-//! Signatures made in pure Rust, by `jsonwebtoken`'s provider, which parses the key each time.
+//! Signatures made in pure Rust, by `jsonwebtoken`'s provider, which parses the key each time. RSA
+//! keys only verify here.
 
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
@@ -37,11 +38,8 @@ fn public(algorithm: Algorithm, key: &[u8]) -> Result<Material, ConfigError> {
     let utils = &DEFAULT_PROVIDER.key_utils;
     match algorithm.family() {
         Family::Hmac => Material::typed(algorithm, key),
-        Family::Rsa => {
-            let (modulus, exponent) =
-                (utils.rsa_pub_components_from_private_key)(key).map_err(unusable)?;
-            Material::rsa(&modulus, &exponent)
-        }
+        // The time that it takes tells of the key: RUSTSEC-2023-0071.
+        Family::Rsa => Err(refused("RSA signs with the feature aws_lc_rs only")),
         Family::Ec => {
             let (_, x, y) = (utils.ec_pub_components_from_private_key)(key, name(algorithm))
                 .map_err(unusable)?;

@@ -1,0 +1,95 @@
+//! What a token costs: verified for the first time, beside `jsonwebtoken` and the least that can be
+//! written by hand for one issuer; and seen before, through a gate, beside a cache by hand.
+//!
+//! `cargo bench --bench jwt`
+
+#![allow(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
+
+#[path = "jwt/floor.rs"]
+mod floor;
+#[path = "gate/harness.rs"]
+mod harness;
+#[path = "jwt/seen.rs"]
+mod seen;
+#[path = "jwt/tokens.rs"]
+mod tokens;
+
+use std::hint::black_box;
+
+use keygate::jwt::{JwtKey, JwtVerifier};
+use keygate::{Clock, SystemClock};
+
+use crate::floor::Floor;
+use crate::harness::{Case, Rounds};
+use crate::tokens::{AUDIENCE, Claims, ISSUER, Issuer};
+
+#[global_allocator]
+static COUNTING: support::Counting = support::Counting;
+
+fn main() {
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    // `cargo test --benches` asks whether it runs, not how fast.
+    let (rounds, times) = if is_bench { (200, 40) } else { (2, 2) };
+    first(rounds, times);
+    seen::run(rounds, times * 10);
+}
+
+/// By hand, by this crate without its memory, by `jsonwebtoken`.
+fn first(rounds: usize, times: u32) {
+    println!("| first seen | by hand, ns | keygate, ns | ratio | jsonwebtoken, ns | allocations |");
+    println!("| --- | ---: | ---: | ---: | ---: | --- |");
+    for issuer in Issuer::all() {
+        let mut cases = [by_hand(&issuer), by_keygate(&issuer), by_jsonwebtoken(&issuer)];
+        let allocations: Vec<_> =
+            cases.iter_mut().map(|case| case.allocations().to_string()).collect();
+        let measured = Rounds::run(&mut cases, rounds, times);
+        let nanos = |case: usize| measured.median(|round| round[case]);
+        let ratio = measured.median(|round| round[1] / round[0]);
+        println!(
+            "| {} | {:.0} | {:.0} | {ratio:.2} | {:.0} | {} |",
+            issuer.name,
+            nanos(0),
+            nanos(1),
+            nanos(2),
+            allocations.join(", ")
+        );
+    }
+    println!();
+}
+
+fn by_hand(issuer: &Issuer) -> Case {
+    let (floor, token) = (Floor::new(issuer), issuer.token(0));
+    Case::new("floor", move || drop(black_box(floor.verify(&token).unwrap())))
+}
+
+fn by_keygate(issuer: &Issuer) -> Case {
+    let key = match issuer.secret() {
+        Some(secret) => JwtKey::secret(issuer.algorithm, secret),
+        None => JwtKey::der(issuer.algorithm, &issuer.public_key()),
+    };
+    let verifier =
+        JwtVerifier::builder(ISSUER, AUDIENCE).key(key.unwrap()).cache(0).build().unwrap();
+    let (clock, token) = (SystemClock::new(), issuer.token(0));
+    Case::new("keygate", move || drop(black_box(verifier.verify(&token, clock.now()).unwrap())))
+}
+
+fn by_jsonwebtoken(issuer: &Issuer) -> Case {
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+    // Built with both of its backends, it has to be told which.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let public = issuer.public_key();
+    let (algorithm, key) = match issuer.name {
+        "HS256" => (Algorithm::HS256, DecodingKey::from_secret(issuer.secret().unwrap())),
+        "RS256" => (Algorithm::RS256, DecodingKey::from_rsa_der(&public)),
+        "PS256" => (Algorithm::PS256, DecodingKey::from_rsa_der(&public)),
+        "ES256" => (Algorithm::ES256, DecodingKey::from_ec_der(&public)),
+        _ => (Algorithm::EdDSA, DecodingKey::from_ed_der(&public)),
+    };
+    let mut validation = Validation::new(algorithm);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_issuer(&[ISSUER]);
+    let token = issuer.token(0);
+    Case::new("jsonwebtoken", move || {
+        drop(black_box(decode::<Claims>(&token, &key, &validation).unwrap()));
+    })
+}
