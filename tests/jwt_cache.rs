@@ -233,7 +233,7 @@ fn a_retired_key_ends_for_known_tokens_in_the_same_instant() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Show(usize),
+    Show,
     Pass(u64),
     Back(u64),
     Rotate,
@@ -245,7 +245,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => any::<usize>().prop_map(Step::Show),
+        6 => Just(Step::Show),
         2 => (0..2_000u64).prop_map(Step::Pass),
         1 => (0..200u64).prop_map(Step::Back),
         1 => Just(Step::Rotate),
@@ -273,7 +273,7 @@ proptest! {
         for step in steps {
             let pick = |index: usize| index.checked_rem(tokens.len()).map(|index| &tokens[index]);
             match step {
-                Step::Show(_) => {}
+                Step::Show => {}
                 Step::Pass(time) => secs += time,
                 Step::Back(time) => secs -= time,
                 Step::Rotate if keys < 60 => {

@@ -21,7 +21,7 @@ pub(crate) struct Floor {
 }
 
 enum Key {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -56,7 +56,7 @@ impl Floor {
             _ => &ED25519,
         };
         let key = match issuer.secret() {
-            Some(secret) => Key::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)),
+            Some(secret) => Key::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))),
             None => Key::Public(ParsedPublicKey::new(algorithm, issuer.public_key()).unwrap()),
         };
         Self { name: issuer.name, key }
