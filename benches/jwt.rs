@@ -1,7 +1,7 @@
 //! What a token costs: verified for the first time, beside `jsonwebtoken` and the least that can be
 //! written by hand for one issuer; and seen before, through a gate, beside a cache by hand.
 //!
-//! `cargo bench --bench jwt`
+//! `cargo bench --bench jwt`, or with `-- --only 'first: keygate: HS256' 1000` one case for a profiler.
 
 #![allow(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
 
@@ -27,19 +27,38 @@ use crate::tokens::{AUDIENCE, Claims, ISSUER, Issuer};
 static COUNTING: support::Counting = support::Counting;
 
 fn main() {
-    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--only") {
+        return only(&arguments[at + 1..]);
+    }
+    let is_bench = arguments.iter().any(|argument| argument == "--bench");
     // `cargo test --benches` asks whether it runs, not how fast.
     let (rounds, times) = if is_bench { (200, 40) } else { (2, 2) };
     first(rounds, times);
     seen::run(rounds, times * 10);
 }
 
+fn only(arguments: &[String]) {
+    let [name, times] = arguments else { panic!("--only <case> <times>") };
+    for issuer in Issuer::NAMES.into_iter().filter(|own| name.ends_with(own)).map(Issuer::new) {
+        for case in first_cases(&issuer).iter_mut().chain(&mut seen::cases(&issuer)) {
+            if *name == format!("{}: {}", case.name, issuer.name) {
+                case.repeat(times.parse().unwrap());
+            }
+        }
+    }
+}
+
 /// By hand, by this crate without its memory, by `jsonwebtoken`.
+fn first_cases(issuer: &Issuer) -> [Case; 3] {
+    [by_hand(issuer), by_keygate(issuer), by_jsonwebtoken(issuer)]
+}
+
 fn first(rounds: usize, times: u32) {
     println!("| first seen | by hand, ns | keygate, ns | ratio | jsonwebtoken, ns | allocations |");
     println!("| --- | ---: | ---: | ---: | ---: | --- |");
-    for issuer in Issuer::all() {
-        let mut cases = [by_hand(&issuer), by_keygate(&issuer), by_jsonwebtoken(&issuer)];
+    for issuer in Issuer::NAMES.map(Issuer::new) {
+        let mut cases = first_cases(&issuer);
         let allocations: Vec<_> =
             cases.iter_mut().map(|case| case.allocations().to_string()).collect();
         let measured = Rounds::run(&mut cases, rounds, times);
@@ -59,7 +78,7 @@ fn first(rounds: usize, times: u32) {
 
 fn by_hand(issuer: &Issuer) -> Case {
     let (floor, token) = (Floor::new(issuer), issuer.token(0));
-    Case::new("floor", move || drop(black_box(floor.verify(&token).unwrap())))
+    Case::new("first: floor", move || drop(black_box(floor.verify(&token).unwrap())))
 }
 
 fn by_keygate(issuer: &Issuer) -> Case {
@@ -70,7 +89,9 @@ fn by_keygate(issuer: &Issuer) -> Case {
     let verifier =
         JwtVerifier::builder(ISSUER, AUDIENCE).key(key.unwrap()).cache(0).build().unwrap();
     let (clock, token) = (SystemClock::new(), issuer.token(0));
-    Case::new("keygate", move || drop(black_box(verifier.verify(&token, clock.now()).unwrap())))
+    Case::new("first: keygate", move || {
+        drop(black_box(verifier.verify(&token, clock.now()).unwrap()))
+    })
 }
 
 fn by_jsonwebtoken(issuer: &Issuer) -> Case {
@@ -89,7 +110,7 @@ fn by_jsonwebtoken(issuer: &Issuer) -> Case {
     validation.set_audience(&[AUDIENCE]);
     validation.set_issuer(&[ISSUER]);
     let token = issuer.token(0);
-    Case::new("jsonwebtoken", move || {
+    Case::new("first: jsonwebtoken", move || {
         drop(black_box(decode::<Claims>(&token, &key, &validation).unwrap()));
     })
 }

@@ -6,7 +6,6 @@ use support::allocations;
 
 /// One way to answer one request, again and again.
 pub(crate) struct Case {
-    #[allow(dead_code, reason = "for those who pick a case by its name")]
     pub(crate) name: &'static str,
     run: Box<dyn FnMut()>,
 }

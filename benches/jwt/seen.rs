@@ -108,23 +108,8 @@ where
 pub(crate) fn run(rounds: usize, times: u32) {
     println!("| seen before | by hand, ns added | gate, ns added | ratio | allocations added |");
     println!("| --- | ---: | ---: | ---: | --- |");
-    for issuer in Issuer::all() {
-        let tokens: Vec<_> = (0..TOKENS).map(|index| issuer.token(index)).collect();
-        let headers: Vec<_> = tokens
-            .iter()
-            .map(|token| HeaderValue::try_from(format!("Bearer {token}")).unwrap())
-            .collect();
-        let floor = Floor::new(&issuer);
-        let seen = Seen::default();
-        for token in &tokens {
-            seen.pin().insert(token.as_str().into(), floor.verify(token).unwrap());
-        }
-        let remembers = Remembers { inner: Hello, seen: Arc::new(seen) };
-        let mut cases = [
-            case("bare", Hello, &headers),
-            case("floor", remembers, &headers),
-            case("gate", gate(&issuer), &headers),
-        ];
+    for issuer in Issuer::NAMES.map(Issuer::new) {
+        let mut cases = cases(&issuer);
         let allocations: Vec<_> = cases.iter_mut().map(Case::allocations).collect();
         let measured = Rounds::run(&mut cases, rounds, times);
         let added = |case: usize| measured.median(|round| round[case] - round[0]);
@@ -138,6 +123,25 @@ pub(crate) fn run(rounds: usize, times: u32) {
             allocations[2] - allocations[0],
         );
     }
+}
+
+pub(crate) fn cases(issuer: &Issuer) -> [Case; 3] {
+    let tokens: Vec<_> = (0..TOKENS).map(|index| issuer.token(index)).collect();
+    let headers: Vec<_> = tokens
+        .iter()
+        .map(|token| HeaderValue::try_from(format!("Bearer {token}")).unwrap())
+        .collect();
+    let floor = Floor::new(issuer);
+    let seen = Seen::default();
+    for token in &tokens {
+        seen.pin().insert(token.as_str().into(), floor.verify(token).unwrap());
+    }
+    let remembers = Remembers { inner: Hello, seen: Arc::new(seen) };
+    [
+        case("seen: bare", Hello, &headers),
+        case("seen: floor", remembers, &headers),
+        case("seen: gate", gate(issuer), &headers),
+    ]
 }
 
 fn gate(issuer: &Issuer) -> keygate::Auth<Hello> {

@@ -41,17 +41,21 @@ enum Key {
 }
 
 impl Issuer {
-    pub(crate) fn all() -> [Self; 5] {
+    pub(crate) const NAMES: [&str; 5] = ["HS256", "RS256", "PS256", "ES256", "EdDSA"];
+
+    pub(crate) fn new(name: &'static str) -> Self {
         let rsa = |encoding| Key::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap(), encoding);
-        let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        let ed = Ed25519KeyPair::generate().unwrap();
-        [
-            Self { name: "HS256", algorithm: Algorithm::HS256, key: Key::Secret },
-            Self { name: "RS256", algorithm: Algorithm::RS256, key: rsa(&RSA_PKCS1_SHA256) },
-            Self { name: "PS256", algorithm: Algorithm::PS256, key: rsa(&RSA_PSS_SHA256) },
-            Self { name: "ES256", algorithm: Algorithm::ES256, key: Key::Ec(ec) },
-            Self { name: "EdDSA", algorithm: Algorithm::EdDSA, key: Key::Ed(ed) },
-        ]
+        let (algorithm, key) = match name {
+            "HS256" => (Algorithm::HS256, Key::Secret),
+            "RS256" => (Algorithm::RS256, rsa(&RSA_PKCS1_SHA256)),
+            "PS256" => (Algorithm::PS256, rsa(&RSA_PSS_SHA256)),
+            "ES256" => {
+                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
+                (Algorithm::ES256, Key::Ec(pair.unwrap()))
+            }
+            _ => (Algorithm::EdDSA, Key::Ed(Ed25519KeyPair::generate().unwrap())),
+        };
+        Self { name, algorithm, key }
     }
 
     pub(crate) fn secret(&self) -> Option<&'static [u8]> {
