@@ -1,13 +1,18 @@
-//! What the tests share: example servers as processes, an HTTP client, and a counting allocator.
+//! What the tests share: servers as processes, an HTTP client, packages of other languages, and a
+//! counting allocator.
 
 mod allocations;
 mod client;
+mod packages;
 mod postgres;
+mod provider;
 mod server;
 
 pub use allocations::{Counting, allocations};
 pub use client::{Answer, Call, Client};
+pub use packages::{Node, Python, chromium, output};
 pub use postgres::{PASSWORD, Postgres};
+pub use provider::OpenIdProvider;
 pub use server::Server;
 
 /// True where a service that is missing is a failure, not a reason to leave its tests out.
