@@ -1,0 +1,216 @@
+//! What becomes of any bytes: each function takes them in one place where strangers can put some, and
+//! panics when what the crate makes of them is not what another, slower reading allows.
+//!
+//! The fuzz targets call these functions, and the test `fuzz_corpus` does with known bytes.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{COOKIE, HeaderValue};
+use keygate::jwt::{Algorithm, JwtKey, JwtVerifier, VerifiedToken};
+use keygate::{AuthLayer, Authenticator, ManualClock, RejectionKind, Source, Timestamp};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+pub const NOW: u64 = 1_800_000_000;
+pub const ISSUER: &str = "https://id.example.com";
+pub const AUDIENCE: &str = "orders";
+const SECRET: &str = "kX3uV9qLw7ZrT1yNb5MhC8sDf2GjP4aE";
+const HEADER: &str = r#"{"alg":"HS256"}"#;
+const CLAIMS: &str =
+    r#"{"iss":"https://id.example.com","aud":"orders","sub":"ann","exp":1800000600}"#;
+/// The default of a verifier.
+const LEEWAY: f64 = 30.0;
+/// Stands for a good token in the bytes of cookies: nobody guesses a signature.
+pub const GOOD: u8 = b'$';
+
+static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
+    let key = JwtKey::secret(Algorithm::HS256, SECRET).expect("a secret of 32 bytes");
+    JwtVerifier::builder(ISSUER, AUDIENCE).key(key).build().expect("a verifier with a key")
+});
+
+static GATE: LazyLock<Authenticator> = LazyLock::new(|| {
+    let source = Source::cookie("session").expect("a cookie's name");
+    let gate = AuthLayer::tokens_only(VERIFIER.clone()).sources([source]).expect("one source");
+    gate.clock(ManualClock::new(Timestamp::from_secs(NOW))).into_authenticator()
+});
+
+static TOKEN: LazyLock<String> = LazyLock::new(|| signed(HEADER.as_bytes(), CLAIMS.as_bytes()));
+
+/// The bytes are a header that somebody has signed.
+pub fn header(bytes: &[u8]) {
+    if verify(&signed(bytes, CLAIMS.as_bytes())).is_none() {
+        return;
+    }
+    let header = members(bytes);
+    assert_eq!(header.get("alg"), Some(&Value::from("HS256")));
+    assert!(header.get("crit").is_none());
+    assert!(header.get("kid").is_none_or(Value::is_string));
+    let typ = header.get("typ").map(|typ| typ.as_str().expect("typ is text").to_ascii_lowercase());
+    let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+    assert!(matches!(typ, None | Some("jwt" | "at+jwt")), "{typ:?}");
+}
+
+/// The bytes are claims that the issuer has signed.
+pub fn claims(bytes: &[u8]) {
+    let Some(token) = verify(&signed(HEADER.as_bytes(), bytes)) else { return };
+    let claims = members(bytes);
+    let now = NOW as f64;
+    let time = |name: &str| claims.get(name).map(|time| time.as_f64().expect("a number"));
+    assert_eq!(claims.get("iss"), Some(&Value::from(ISSUER)));
+    assert!(match claims.get("aud") {
+        Some(Value::Array(names)) => names.iter().any(|name| name == AUDIENCE),
+        name => name == Some(&Value::from(AUDIENCE)),
+    });
+    assert_eq!(claims.get("sub").and_then(Value::as_str), Some(token.subject()));
+    assert!(!token.subject().is_empty());
+    assert!(time("exp").expect("exp is there") > now - LEEWAY);
+    assert!(time("nbf").is_none_or(|nbf| nbf < now + LEEWAY + 1.0));
+    assert_eq!(claims.get("jti").and_then(Value::as_str), token.id());
+    assert_eq!(claims.get("tenant").and_then(Value::as_str), token.tenant().map(|t| t.as_str()));
+}
+
+/// The bytes are a key, or a set of keys, that an issuer publishes.
+pub fn keys(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(key) = JwtKey::jwk(text) else { return };
+    let jwk = members(bytes);
+    let is = |name: &str, value: &str| jwk.get(name).is_some_and(|found| found == value);
+    let (kty, curve) = match key.algorithm() {
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => ("oct", None),
+        Algorithm::ES256 => ("EC", Some("P-256")),
+        Algorithm::ES384 => ("EC", Some("P-384")),
+        Algorithm::EdDSA => ("OKP", Some("Ed25519")),
+        _ => ("RSA", None),
+    };
+    assert!(is("kty", kty), "{:?} for {}", jwk.get("kty"), key.algorithm());
+    assert!(curve.is_none_or(|curve| is("crv", curve)));
+    assert!(jwk.get("use").is_none_or(|usage| usage == "sig" || usage.is_null()));
+    let secret = jwk.get("k").and_then(Value::as_str).unwrap_or_default();
+    assert!(secret.is_empty() || !format!("{key:?}").contains(secret));
+    // It can be configured, unless its id can't; and no token that it has not signed is good.
+    if let Ok(verifier) = JwtVerifier::builder(ISSUER, AUDIENCE).key(key).build() {
+        assert!(
+            verifier.verify(&TOKEN, Timestamp::from_secs(NOW)).is_err()
+                || secret == encoded(SECRET)
+        );
+    }
+}
+
+/// The bytes are lines of cookies, in which [`GOOD`] stands for a good token.
+pub fn cookies(bytes: &[u8]) {
+    let good = TOKEN.as_bytes();
+    let whole: Vec<u8> = bytes.iter().fold(Vec::new(), |mut whole, byte| {
+        whole.extend_from_slice(if *byte == GOOD { good } else { std::slice::from_ref(byte) });
+        whole
+    });
+    let mut request = http::Request::new(());
+    for line in whole.split(|byte| *byte == b'\n') {
+        let Ok(line) = HeaderValue::from_bytes(line) else { return };
+        if request.headers_mut().try_append(COOKIE, line).is_err() {
+            return;
+        }
+    }
+    let (head, ()) = request.into_parts();
+    let verdict = at_once(GATE.authenticate(&head)).verdict;
+    let pairs = whole.split(|byte| *byte == b'\n' || *byte == b';');
+    let values: Vec<_> = pairs.filter_map(value).collect();
+    let is_short = whole.len() <= 64 * 1024;
+    match (verdict, &*values) {
+        (Ok(Some(caller)), [value]) => assert!(*value == good && caller.subject() == "ann"),
+        (Ok(_), _) => panic!("let in with {} credentials", values.len()),
+        (Err(why), [value]) if *value == good => assert!(!is_short, "refused: {why:?}"),
+        (Err(why), []) if is_short => assert_eq!(why.kind(), RejectionKind::MissingCredential),
+        (Err(why), [_]) => assert_eq!(why.kind(), RejectionKind::TokenInvalid),
+        (Err(why), _) if is_short => assert_eq!(why.kind(), RejectionKind::AmbiguousCredential),
+        (Err(why), _) => assert!(matches!(why.status().as_u16(), 400 | 401), "{why:?}"),
+    }
+}
+
+/// White space around names and values is none of theirs, as browsers have it too.
+fn value(pair: &[u8]) -> Option<&[u8]> {
+    let mut halves = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+    (halves.next()? == b"session").then(|| halves.next())?
+}
+
+/// Asks twice: the second answer may come from the memory of verified tokens.
+fn verify(token: &str) -> Option<VerifiedToken> {
+    let now = Timestamp::from_secs(NOW);
+    let (first, second) = (VERIFIER.verify(token, now), VERIFIER.verify(token, now));
+    match (first, second) {
+        (Ok(first), Ok(second)) => {
+            assert_eq!(first.subject(), second.subject());
+            Some(first)
+        }
+        (Err(first), Err(second)) => {
+            assert_eq!(first.kind(), second.kind());
+            None
+        }
+        (first, second) => panic!("first {first:?}, then {second:?}"),
+    }
+}
+
+fn signed(header: &[u8], claims: &[u8]) -> String {
+    let text = format!("{}.{}", encoded(header), encoded(claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    format!("{text}.{}", encoded(hmac::sign(&key, text.as_bytes())))
+}
+
+fn encoded(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The result of a future that waits for nothing.
+fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// An object of JSON, read once more by `serde_json`. No name stands in it twice.
+struct Members(Vec<(String, Value)>);
+
+fn members(json: &[u8]) -> Members {
+    let members: Members = serde_json::from_slice(json).expect("what is accepted is an object");
+    for (n, (name, _)) in members.0.iter().enumerate() {
+        assert!(members.0[..n].iter().all(|(other, _)| other != name), "{name:?} stands twice");
+    }
+    members
+}
+
+impl Members {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
