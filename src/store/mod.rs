@@ -104,7 +104,7 @@ pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresFeed, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use usage::{Month, Usage, UsageStore, Use};

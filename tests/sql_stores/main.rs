@@ -10,6 +10,7 @@ mod alike;
 mod api;
 mod child;
 mod durable;
+mod feed;
 mod g_tateth;
 mod postgres;
 #[path = "../g_tateth/restart.rs"]
@@ -29,6 +30,7 @@ fn main() {
     let mut trials = on_both(&services);
     trials.extend(sqlite::trials(&services));
     trials.extend(postgres::trials(&services));
+    trials.extend(feed::trials(&services));
     trials.extend(g_tateth::trials(&services));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();
