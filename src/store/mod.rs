@@ -26,7 +26,7 @@
 //! `store::conformance`, some fifty tests in one line.
 //!
 //! [`Cached`] puts memory in front of a store that is slow, and [`feed`] keeps that memory true when
-//! another node changes the store.
+//! another node changes the store: `PostgresFeed` for a `PostgresStore`.
 //!
 //! # A store of your own
 //!

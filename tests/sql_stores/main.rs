@@ -12,6 +12,7 @@ mod child;
 mod durable;
 mod feed;
 mod g_tateth;
+mod nodes;
 mod postgres;
 #[path = "../g_tateth/restart.rs"]
 mod restart;
@@ -31,6 +32,7 @@ fn main() {
     trials.extend(sqlite::trials(&services));
     trials.extend(postgres::trials(&services));
     trials.extend(feed::trials(&services));
+    trials.extend(nodes::trials());
     trials.extend(g_tateth::trials(&services));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();
