@@ -1,6 +1,8 @@
 -- Whoever changes a key or a tenant tells it to all who listen, in the transaction that changes it: a
 -- store of this or a former version, an import, an operator. What is told is the JSON of
--- `feed::Invalidation`, on a channel that is named after the schema.
+-- `feed::Invalidation`, on a channel that is named after the schema. `issued`, which nobody reads, tells a
+-- key from one before it with the same digest: of equal messages in one transaction the server keeps
+-- the first only, and the last may be another.
 
 CREATE FUNCTION keygate_tell() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 DECLARE
@@ -15,19 +17,20 @@ BEGIN
         IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND OLD.digest <> NEW.digest THEN
             told := told || json_build_object('key', json_build_object(
                 'digest', (SELECT json_agg(get_byte(OLD.digest, n)) FROM generate_series(0, 31) n),
-                'state', 'gone'));
+                'state', 'gone', 'issued', OLD.issued));
         END IF;
         IF TG_OP <> 'DELETE' THEN
             told := told || json_build_object('key', json_build_object(
                 'digest', (SELECT json_agg(get_byte(NEW.digest, n)) FROM generate_series(0, 31) n),
                 'state', CASE
-                    WHEN TG_OP = 'INSERT' AND NEW.revision >= 0
+                    -- By somebody who does not count; or beyond what a number with a sign tells.
+                    WHEN TG_OP = 'UPDATE' AND NEW.revision = OLD.revision OR NEW.revision < 0
+                        THEN '"unknown"'
+                    -- Put back by hand: what was told of later revisions counts no more.
+                    WHEN TG_OP = 'INSERT' OR NEW.revision < OLD.revision OR OLD.revision < 0
                         THEN json_build_object('inserted', NEW.revision)
-                    WHEN TG_OP = 'UPDATE' AND NEW.revision > OLD.revision AND OLD.revision >= 0
-                        THEN json_build_object('revision', NEW.revision)
-                    -- Somebody else's hand, which leaves the revision as it was.
-                    ELSE '"unknown"'
-                END));
+                    ELSE json_build_object('revision', NEW.revision)
+                END, 'issued', NEW.issued));
         END IF;
     END IF;
     FOREACH message IN ARRAY told LOOP
