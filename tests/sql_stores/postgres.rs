@@ -89,7 +89,8 @@ async fn is_there(store: &PostgresStore, id: &str) -> Result<bool, StoreError> {
 async fn warm(store: &PostgresStore) {
     let mut tasks = JoinSet::new();
     for _ in 0..32 {
-        let store = store.clone();
+        // A busy machine may be long about so many handshakes.
+        let store = store.clone().with_read_timeout(Duration::from_secs(20));
         tasks.spawn(async move { is_there(&store, "k1").await.unwrap() });
     }
     assert!(tasks.join_all().await.into_iter().all(|found| found));
