@@ -40,8 +40,8 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Triggers on the tables notify in the transaction that makes a change, so nothing is told that was
 /// not made, and nothing made that is not told. The channel is named after the schema of the tables,
 /// `keygate_public` for instance; the payload is an [`Invalidation`](crate::store::feed::Invalidation)
-/// as JSON. Only `TRUNCATE keygate_tenants` without the keys, disabled triggers, and rows that logical
-/// replication brings are told to nobody.
+/// as JSON. Only what is written with triggers switched off is told to nobody, and so are rows that
+/// logical replication brings.
 ///
 /// # What is a sign of life
 ///
@@ -57,8 +57,9 @@ const BEAT: Duration = Duration::from_secs(1);
 ///
 /// # Failures
 ///
-/// A connection that breaks is an error, and so is each attempt to connect again, which is given up
-/// after 5 s. Between them are 0.1 to 2 s. Calls need tokio's runtime, with time and I/O enabled.
+/// A connection that breaks is an error, and so is each attempt to connect that fails or takes more
+/// than 5 s. The next one waits, for longer each time, up to 2 s. Calls need tokio's runtime, with time
+/// and I/O enabled.
 pub struct PostgresFeed {
     dialer: Arc<Dialer>,
     beat: Duration,
