@@ -38,8 +38,11 @@ impl Ring {
         (self.hand, true)
     }
 
-    /// Leaves a place, to which the last one moves.
-    pub(super) fn leave<V>(&mut self, entries: &Entries<V>, place: usize) {
+    /// Leaves the place of `digest`, to which the last one moves.
+    pub(super) fn leave<V>(&mut self, entries: &Entries<V>, digest: &Digest, place: usize) {
+        if self.digests.get(place) != Some(digest) {
+            return;
+        }
         self.digests.swap_remove(place);
         if let Some(moved) = self.digests.get(place) {
             entries.read(moved, |entry| entry.move_to(place));

@@ -151,7 +151,7 @@ impl<V: Value, E> Table<V, E> {
         if let Some((is_known, place)) = kept {
             entries.remove(digest);
             let ring = if is_known { &mut self.known } else { &mut self.unknown };
-            ring.leave(entries, place);
+            ring.leave(entries, digest, place);
         }
     }
 
