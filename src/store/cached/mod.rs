@@ -126,7 +126,7 @@ impl<S> Cached<S> {
 
     /// How many keys are kept at most, at least 1. Beyond that, the ones go that were not asked for
     /// lately. One takes about 150 bytes besides its record: with a short name, tenant and a
-    /// scope 780 in all.
+    /// scope 820 in all.
     #[must_use]
     pub fn capacity(mut self, keys: usize) -> Self {
         self.settings.capacity = keys.max(1);
