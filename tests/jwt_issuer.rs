@@ -59,6 +59,11 @@ fn of(algorithm: Algorithm) -> JwtIssuer {
     with(signing(algorithm)).build().unwrap()
 }
 
+/// Built with both of its backends, it has to be told before it is first used.
+fn choose_a_backend_for_jsonwebtoken() {
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
 /// A new secret each time.
 fn secret(kid: &str) -> SigningKey {
     let mut secret = [0; 32];
@@ -87,6 +92,7 @@ fn refused(verifier: &JwtVerifier, token: &str, secs: u64) -> JwtErrorKind {
 
 #[test]
 fn every_algorithm_signs_what_its_verifier_and_any_other_library_accepts() {
+    choose_a_backend_for_jsonwebtoken();
     for algorithm in algorithms() {
         let issuer = of(algorithm);
         let token = issuer.issue(&NewToken::new("user-7"), now()).unwrap();
@@ -100,7 +106,6 @@ fn every_algorithm_signs_what_its_verifier_and_any_other_library_accepts() {
         let mut validation = jsonwebtoken::Validation::new(name);
         validation.set_audience(&[AUDIENCE]);
         validation.validate_exp = false;
-        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let theirs = match algorithm {
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
                 jsonwebtoken::DecodingKey::from_secret(SECRET)
@@ -255,6 +260,7 @@ fn rsa_does_not_sign_in_pure_rust() {
 
 #[test]
 fn a_public_key_is_named_by_its_thumbprint() {
+    choose_a_backend_for_jsonwebtoken();
     for algorithm in algorithms().filter(|a| !a.name().starts_with('H')) {
         let key = signing(algorithm);
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_str(&key.public_jwk().unwrap()).unwrap();
@@ -331,6 +337,29 @@ fn a_rotation_that_cannot_be_changes_nothing() {
 }
 
 #[test]
+fn a_key_that_has_signed_is_no_new_key() {
+    let (one, two) = (secret("k1"), secret("k2"));
+    let issuer = with(one.clone()).build().unwrap();
+    issuer.rotate(one.clone(), now()).unwrap_err();
+    issuer.rotate(two.clone(), now()).unwrap();
+    for (key, secs) in [(one, NOW + 700), (two, NOW + 700)] {
+        issuer.rotate(key.with_kid("another"), at(secs)).unwrap_err();
+    }
+    for secs in [NOW, NOW + 300, NOW + 700] {
+        issuer.issue(&NewToken::new("user-7"), at(secs)).unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_was_announced_by_configuration_is_rotated_to() {
+    let (one, two) = (secret("k1"), secret("k2"));
+    let issuer = with(one).announced_key(two.clone()).build().unwrap();
+    issuer.rotate(two, now()).unwrap();
+    let token = issuer.issue(&NewToken::new("user-7"), at(NOW + 600)).unwrap();
+    assert_eq!(part(token.reveal(), 0)["kid"], "k2");
+}
+
+#[test]
 fn keys_that_never_end_are_not_gathered_without_end() {
     let issuer = with(secret("k0")).build().unwrap();
     let refused = (1..100).position(|index| {
@@ -364,6 +393,7 @@ fn settings_out_of_bounds_are_refused_with_their_value() {
         (with(secret("k")).lifetime(2 * day), "172800s"),
         (with(secret("k")).announcement(8 * day), "691200s"),
         (with(secret("k")).tenant_claim(""), "tenant claim"),
+        (with(secret("k")).tenant_claim("sub"), "\"sub\""),
         (JwtIssuer::builder("", AUDIENCE, secret("k")), "issuer"),
         (JwtIssuer::builder(ISSUER, "", secret("k")), "audience"),
         (with(secret("k")).announced_key(secret("k")), "JWT keys"),

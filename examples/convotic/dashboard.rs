@@ -23,7 +23,6 @@ const LONGEST_BODY: usize = 16 * 1024;
 
 pub(crate) fn routes(app: &App) -> Router<App> {
     Router::new()
-        .route("/auth/demo", post(session::demo))
         .route("/auth/sign-out", post(session::end))
         .route("/dashboard/api-keys", get(list).post(create))
         .route("/dashboard/api-keys/{id}", delete(revoke))

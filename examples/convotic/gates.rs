@@ -1,9 +1,10 @@
-//! The two gates. All that Convotic promises about authentication and limits stands here.
+//! The gates. All that Convotic promises about authentication and limits stands here.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::Extensions;
+use keygate::jwt::JwtVerifier;
 use keygate::limit::FailureBudget;
 use keygate::policy::{ClientAddress, Routes, SameOrigin};
 use keygate::render::Envelope;
@@ -50,6 +51,28 @@ pub(crate) fn dashboard(
         .client_address(peer())
         .realm("convotic")?
         .render(Envelope::convotic().code(RejectionKind::MissingCredential, "missing_session")))
+}
+
+/// Opened by the cookie of a browser that has set out to sign in, and that only on its way back. It
+/// has a limit, because each time the provider is asked.
+pub(crate) fn sign_in(
+    verifier: JwtVerifier,
+    cookie: Source,
+    failures: FailureBudget,
+) -> Result<AuthLayer, ConfigError> {
+    Ok(AuthLayer::tokens_only(verifier)
+        .sources([cookie])?
+        .routes(Routes::new().public("/auth/login")?)
+        .limit(Limit::per_address(Quota::per_minute(60)?))?
+        .failures(failures)
+        .client_address(peer())
+        .realm("convotic")?
+        .render(
+            Envelope::convotic()
+                .code(RejectionKind::MissingCredential, "missing_sign_in")
+                .code(RejectionKind::TokenInvalid, "invalid_sign_in")
+                .code(RejectionKind::TokenExpired, "sign_in_expired"),
+        ))
 }
 
 /// A browser says where a request comes from; from another site it is refused. What says nothing is

@@ -1,10 +1,11 @@
 //! Convotic: an API opened by keys, and the dashboard on which people manage those keys.
 //!
 //! Two gates, because the two callers share nothing: a key never opens the dashboard, a session
-//! never opens the API, and what people do there costs their programs no quota.
+//! never opens the API, and what people do there costs their programs no quota. A third one stands
+//! where people come back from the OpenID provider at which they have signed in.
 //!
 //! ```text
-//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum
+//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum,remote
 //!
 //! curl -i -X POST http://127.0.0.1:3002/auth/demo
 //! curl -X POST http://127.0.0.1:3002/dashboard/api-keys -H 'Cookie: __Host-session=eyJ…' \
@@ -17,13 +18,23 @@
 //! | `LISTEN` | `127.0.0.1:3002` | where to listen; port 0 takes a free one |
 //! | `APP_ENV` | `production` | or `staging`, where keys are test keys |
 //! | `JWT_SECRET` | random | at least 32 bytes; sessions survive a restart only with the same one |
+//! | `OIDC_ISSUER` | | the provider, such as `https://accounts.google.com`; plain http on loopback only |
+//! | `OIDC_CLIENT_ID`, `OIDC_CLIENT_SECRET` | | what the provider calls Convotic, and its proof |
+//! | `PUBLIC_URL` | `http://` and `LISTEN` | where browsers find it, such as `https://app.convotic.com` |
+//!
+//! With a provider, people open `/auth/login` in a browser, and `/auth/callback` behind `PUBLIC_URL` is
+//! what the provider has to know as the redirect URI. Whoever has an account there gets a workspace of
+//! their own. Without a provider everybody is the demo person.
 
 mod api;
 mod dashboard;
 mod gates;
+mod http;
+mod provider;
 mod refusal;
 mod session;
 mod settings;
+mod sign_in;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -36,8 +47,10 @@ use keygate::store::MemoryStore;
 use keygate::{Clock, Environment, Quota, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
+use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
+use crate::sign_in::SignIn;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -60,26 +73,39 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let settings = Settings::from_env()?;
-    let service = service(&settings)?.into_make_service_with_connect_info::<SocketAddr>();
-    let stop = termination()?;
     let listener = TcpListener::bind(&settings.listen).await?;
-    println!("convotic is ready on http://{}", listener.local_addr()?);
-    axum::serve(listener, service).with_graceful_shutdown(stop).await?;
+    let address = listener.local_addr()?;
+    let service = service(&settings, address).await?;
+    let stop = termination()?;
+    println!("convotic is ready on http://{address}");
+    axum::serve(listener, service.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop)
+        .await?;
     Ok(())
 }
 
-fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
+async fn service(settings: &Settings, address: SocketAddr) -> Result<Router, Box<dyn Error>> {
     let sessions =
         session::sessions(&settings.secret).map_err(|why| format!("JWT_SECRET: {why}"))?;
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
     let failures = FailureBudget::new(Quota::per_minute(600)?);
     let api = gates::api(store.clone(), settings.environment, failures.clone())?;
-    let dashboard = gates::dashboard(&sessions, failures)?;
+    let dashboard = gates::dashboard(&sessions, failures.clone())?;
     let app = App { store, sessions, environment: settings.environment };
+    let (signed_out, signed_in) = match settings.provider(address)? {
+        Some((registration, base)) => {
+            let provider = Provider::new(registration, &base).await?;
+            let sign_in = SignIn::new(provider, app.sessions.clone(), &settings.secret)?;
+            let gate = gates::sign_in(sign_in.verifier()?, sign_in.cookie().source(), failures)?;
+            (sign_in::routes(sign_in).layer(gate), dashboard::routes(&app))
+        }
+        None => (Router::new(), dashboard::routes(&app).merge(session::demo_route())),
+    };
     Ok(Router::new()
         .merge(api::routes(&app).layer(api))
-        .merge(dashboard::routes(&app).layer(dashboard))
+        .merge(signed_in.layer(dashboard))
+        .merge(signed_out)
         .fallback(not_found)
         .with_state(app))
 }

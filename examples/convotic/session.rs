@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
 use keygate::jwt::{Algorithm, JwtIssuer, NewToken, SigningKey};
 use keygate::session::{SessionCookie, Sessions};
 use keygate::{ConfigError, Principal};
 use serde_json::json;
 
 use crate::refusal::Refusal;
-use crate::{App, gates};
+use crate::{App, gates, method_not_allowed};
 
-const ISSUER: &str = "https://app.convotic.com";
+pub(crate) const ISSUER: &str = "https://app.convotic.com";
 const AUDIENCE: &str = "dashboard";
 /// How long a stolen cookie is good for.
 const LIFE: Duration = Duration::from_secs(15 * 60);
@@ -36,8 +37,12 @@ pub(crate) fn sessions(secret: &[u8]) -> Result<Sessions, ConfigError> {
         .build()
 }
 
-/// `POST /auth/demo` stands where Convotic sends people to Google and takes them back.
-pub(crate) async fn demo(State(app): State<App>, head: Parts) -> Result<Response, Refusal> {
+pub(crate) fn demo_route() -> Router<App> {
+    Router::new().route("/auth/demo", post(demo)).method_not_allowed_fallback(method_not_allowed)
+}
+
+/// `POST /auth/demo` signs the demo person in, where no provider is configured.
+async fn demo(State(app): State<App>, head: Parts) -> Result<Response, Refusal> {
     let cookie = app.sessions.begin(&head, NewToken::new("demo").with_tenant("demo"))?;
     let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((headers, Json(json!({ "user": "demo", "workspace": "demo" }))).into_response())

@@ -1,11 +1,12 @@
-//! What the tests share: servers as processes, an HTTP client, packages of other languages, and a
-//! counting allocator.
+//! What the tests share: servers as processes, an HTTP client, packages of other languages, a network
+//! that fails, and a counting allocator.
 
 mod allocations;
 mod client;
 mod packages;
 mod postgres;
 mod provider;
+mod proxy;
 mod server;
 
 pub use allocations::{Counting, allocations};
@@ -13,6 +14,7 @@ pub use client::{Answer, Call, Client};
 pub use packages::{Node, Python, chromium, output};
 pub use postgres::{PASSWORD, Postgres};
 pub use provider::OpenIdProvider;
+pub use proxy::{Network, Proxy};
 pub use server::Server;
 
 /// True where a service that is missing is a failure, not a reason to leave its tests out.
