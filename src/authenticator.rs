@@ -9,7 +9,7 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
 use crate::credential::{Credential, Sources};
-use crate::jwt::{JwtVerifier, VerifiedToken};
+use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
@@ -44,7 +44,7 @@ pub struct Authenticator {
     pub(crate) environments: EnvironmentPolicy,
     pub(crate) peppers: Option<Arc<Peppers>>,
     pub(crate) store: Arc<dyn KeyStore>,
-    pub(crate) verifier: Option<Arc<JwtVerifier>>,
+    pub(crate) verifier: Option<JwtVerifiers>,
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
     pub(crate) suspended_pass: bool,
     pub(crate) optional: bool,
@@ -208,27 +208,19 @@ impl Authenticator {
         let Some(verifier) = &self.verifier else {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };
-        match verifier.verify(token, now) {
-            Ok(token) => self.ask_tenant(Box::new(token)),
-            Err(error) => Identity::Known(Answer::Rejected(error.into())),
-        }
-    }
-
-    fn ask_tenant(&self, token: Box<VerifiedToken>) -> Identity {
-        let Some(directory) = &self.directory else {
-            let tenant = token.tenant().map(|id| Arc::new(Tenant::new(id.clone())));
-            return Identity::Known(Answer::Token(token, Ok(tenant)));
+        let directory = self.directory.as_ref();
+        let wait = match verifier.try_verify(token, now) {
+            Attempt::Ended(verified) => return ask_tenant(verified, directory),
+            Attempt::Waits(wait) => wait,
         };
-        let Some(id) = token.tenant().cloned() else {
-            return Identity::Known(Answer::Refused(TokenInvalid));
-        };
-        if let Some(tenant) = directory.peek_tenant(&id) {
-            return Identity::Known(Answer::Token(token, tenant));
-        }
-        let directory = Arc::clone(directory);
+        let (verifier, token, directory) = (verifier.clone(), token.to_owned(), directory.cloned());
+        let clock = Arc::clone(&self.clock);
         Identity::Asked(Box::pin(async move {
-            let tenant = directory.tenant(&id).await;
-            Answer::Token(token, tenant)
+            let verified = verifier.resume(wait, &token, &*clock).await;
+            match ask_tenant(verified, directory.as_ref()) {
+                Identity::Known(answer) => answer,
+                Identity::Asked(question) => question.await,
+            }
         }))
     }
 
@@ -360,6 +352,31 @@ impl Authenticator {
             _ => Ok(()),
         }
     }
+}
+
+fn ask_tenant(
+    verified: Result<VerifiedToken, JwtError>,
+    directory: Option<&Arc<dyn TenantDirectory>>,
+) -> Identity {
+    let token = match verified {
+        Ok(token) => Box::new(token),
+        Err(error) => return Identity::Known(Answer::Rejected(error.into())),
+    };
+    let Some(directory) = directory else {
+        let tenant = token.tenant().map(|id| Arc::new(Tenant::new(id.clone())));
+        return Identity::Known(Answer::Token(token, Ok(tenant)));
+    };
+    let Some(id) = token.tenant().cloned() else {
+        return Identity::Known(Answer::Refused(TokenInvalid));
+    };
+    if let Some(tenant) = directory.peek_tenant(&id) {
+        return Identity::Known(Answer::Token(token, tenant));
+    }
+    let directory = Arc::clone(directory);
+    Identity::Asked(Box::pin(async move {
+        let tenant = directory.tenant(&id).await;
+        Answer::Token(token, tenant)
+    }))
 }
 
 /// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.

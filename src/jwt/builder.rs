@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::claims::Rules;
 use super::key::JwtKey;
-use super::keys::KeySet;
+use super::remote::RemoteKeys;
+use super::source::KeySource;
 use super::verifier::JwtVerifier;
 use crate::ConfigError;
 
@@ -17,6 +18,7 @@ const MAX_LENGTH: usize = 65_536;
 #[must_use]
 pub struct JwtVerifierBuilder {
     keys: Vec<JwtKey>,
+    remote: Option<RemoteKeys>,
     rules: Rules,
     types: Option<Vec<String>>,
     max_length: usize,
@@ -34,7 +36,7 @@ impl JwtVerifierBuilder {
             scope_claims: ["scope", "scp", "permissions"].map(String::from).to_vec(),
             required: Vec::new(),
         };
-        Self { keys: Vec::new(), rules, types: None, max_length: 8192 }
+        Self { keys: Vec::new(), remote: None, rules, types: None, max_length: 8192 }
     }
 
     /// Adds a key of the issuer. The keys' algorithms are the only ones accepted.
@@ -46,6 +48,12 @@ impl JwtVerifierBuilder {
     /// Adds keys of the issuer.
     pub fn keys(mut self, keys: impl IntoIterator<Item = JwtKey>) -> Self {
         self.keys.extend(keys);
+        self
+    }
+
+    /// Takes the keys that the issuer publishes, and their algorithms, instead of fixed ones.
+    pub fn remote_keys(mut self, keys: RemoteKeys) -> Self {
+        self.remote = Some(keys);
         self
     }
 
@@ -132,12 +140,13 @@ impl JwtVerifierBuilder {
     /// # Errors
     ///
     /// When there is no key, keys are ambiguous (one `kid` twice, two keys of one algorithm without
-    /// `kid`), secrets and public keys are mixed, or a setting is out of its bounds.
+    /// `kid`), secrets and public keys are mixed, fixed keys and an issuer's published ones too, or
+    /// those of another issuer than the tokens'; or a setting is out of its bounds.
     pub fn build(self) -> Result<JwtVerifier, ConfigError> {
         self.check_names()?;
         self.check_bounds()?;
         Ok(JwtVerifier {
-            keys: Arc::new(KeySet::new(self.keys)?),
+            keys: KeySource::new(self.keys, self.remote, self.rules.issuer.as_deref())?,
             rules: Arc::new(self.rules),
             types: self.types.unwrap_or_default().into(),
             max_length: self.max_length,

@@ -30,7 +30,8 @@
 //! | claims | duplicate members, wrong types, another issuer or audience |
 //! | time | not yet valid; expired, last, so that an expired token is known to be good otherwise |
 //!
-//! Keys are judged at start-up: see [`JwtKey`].
+//! Keys are judged at start-up: see [`JwtKey`]. Those that an issuer publishes are judged when they
+//! are fetched: see [`remote`]. Tokens of several issuers are for [`JwtVerifiers`].
 
 mod algorithm;
 mod builder;
@@ -40,9 +41,11 @@ mod error;
 mod header;
 mod json;
 mod jwk;
+mod jwks;
 mod key;
 mod keys;
 mod material;
+pub mod remote;
 #[cfg(feature = "aws_lc_rs")]
 #[path = "signature_aws_lc_rs.rs"]
 mod signature;
@@ -52,14 +55,19 @@ mod signature;
 #[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
 #[path = "signature_rust_crypto.rs"]
 mod signature;
+mod source;
 mod token;
 mod verifier;
+mod verifiers;
 
 pub use algorithm::Algorithm;
 pub use builder::JwtVerifierBuilder;
 pub use error::{JwtError, JwtErrorKind};
+pub use jwks::{Jwks, SkippedKey};
 pub use key::JwtKey;
 pub use token::VerifiedToken;
+pub(crate) use verifier::Attempt;
 pub use verifier::JwtVerifier;
 #[allow(unused_imports, reason = "for the stage that tells keys from tokens")]
 pub(crate) use verifier::looks_like_jwt;
+pub use verifiers::JwtVerifiers;

@@ -10,9 +10,10 @@ use super::builder::JwtVerifierBuilder;
 use super::claims::Rules;
 use super::error::{JwtError, JwtErrorKind};
 use super::header::{Header, media_type};
-use super::keys::KeySet;
+use super::remote::Waiting;
+use super::source::KeySource;
 use super::token::VerifiedToken;
-use crate::Timestamp;
+use crate::{Clock, Timestamp};
 
 /// Bytes of a decoded header that need no allocation.
 const SMALL_HEADER: usize = 384;
@@ -22,10 +23,21 @@ const SMALL_HEADER: usize = 384;
 /// Rounded up to what the decoder wants for it.
 const MAX_SIGNATURE: usize = 1026;
 
+/// How many fetches of keys a token waits for: one that began before the token came may be too old
+/// for it.
+const MAX_FLIGHTS: usize = 2;
+
+/// How far the verification of a token has come.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Ended(Result<VerifiedToken, JwtError>),
+    Waits(Waiting),
+}
+
 /// Verifies the tokens of one issuer. Cheap to clone.
 #[derive(Clone)]
 pub struct JwtVerifier {
-    pub(crate) keys: Arc<KeySet>,
+    pub(crate) keys: KeySource,
     pub(crate) rules: Arc<Rules>,
     /// Accepted `typ`s; the usual ones, and none, when empty.
     pub(crate) types: Arc<[String]>,
@@ -53,6 +65,59 @@ impl JwtVerifier {
         self.rules.admit(claims, now)
     }
 
+    /// [`verify`](Self::verify) at the time that `clock` tells; where the token's key is not at hand,
+    /// a fetch of the issuer's keys is waited for. [`remote`](super::remote) says when, and for how
+    /// long.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify); [`JwtErrorKind::KeysUnavailable`] when the keys can't be had.
+    pub async fn verify_or_fetch(
+        &self,
+        token: &str,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, JwtError> {
+        match self.try_verify(token, clock.now()) {
+            Attempt::Ended(outcome) => outcome,
+            Attempt::Waits(wait) => self.resume(wait, token, clock).await,
+        }
+    }
+
+    /// Verifies with the keys at hand, or says what has to be waited for.
+    pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
+        match self.verify(token, now) {
+            // A token that its claims condemn is not worth a fetch.
+            Err(error) if error.lacks_key() && self.would_admit(token, now) => self.keys.ask(error),
+            outcome => Attempt::Ended(outcome),
+        }
+    }
+
+    /// Waits, and goes on where [`try_verify`](Self::try_verify) stopped.
+    pub(crate) async fn resume(
+        &self,
+        wait: Waiting,
+        token: &str,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, JwtError> {
+        let mut attempt = Attempt::Waits(wait);
+        for _ in 0..MAX_FLIGHTS {
+            let Attempt::Waits(wait) = &mut attempt else { break };
+            wait.await;
+            attempt = self.try_verify(token, clock.now());
+        }
+        match attempt {
+            Attempt::Ended(outcome) => outcome,
+            Attempt::Waits(wait) => Err(wait.give_up()),
+        }
+    }
+
+    /// Whether the claims are good, if the signature were.
+    fn would_admit(&self, token: &str, now: Timestamp) -> bool {
+        let payload = Parts::split(token).ok().map(|parts| URL_SAFE_NO_PAD.decode(parts.payload));
+        let claims = payload.and_then(Result::ok).and_then(|claims| String::from_utf8(claims).ok());
+        claims.is_some_and(|claims| self.rules.admit(claims, now).is_ok())
+    }
+
     /// Verifies form, header and signature only, and returns the payload's bytes.
     ///
     /// Nothing of the claims is looked at, neither `exp` nor `aud`: this is for signed content that
@@ -74,10 +139,11 @@ impl JwtVerifier {
         let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
         let header = Header::parse(decode_header(parts.header, &mut small, &mut large)?)?;
         self.check_type(header.typ()?)?;
-        let key = self.keys.find(header.kid()?, header.algorithm())?;
+        let (kid, algorithm) = (header.kid()?, header.algorithm());
         let mut buffer = [0; MAX_SIGNATURE];
         let signature = decode(parts.signature, &mut buffer)?;
-        match key.is_signed(parts.signed.as_bytes(), signature) {
+        let signed = parts.signed.as_bytes();
+        match self.keys.with(|keys| Ok(keys.find(kid, algorithm)?.is_signed(signed, signature)))? {
             true => Ok(()),
             false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
         }
