@@ -35,6 +35,9 @@ impl Endpoint {
         if url.contains('#') {
             return Err("a fragment");
         }
+        if !url.is_ascii() {
+            return Err("not ASCII (RFC 3986 section 2)");
+        }
         let uri: Uri = url.parse().map_err(|_| "no URL")?;
         let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
         let is_plain = uri.scheme() == Some(&Scheme::HTTP) && transport == Transport::DangerAny;

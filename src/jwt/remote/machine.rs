@@ -116,7 +116,7 @@ impl Machine {
         match state.schedule.ask(now, &self.times) {
             Leave::Fetch => Advice::Wait(self.begin(&mut state, now).join()),
             Leave::Believe => {
-                self.counts.believed.add();
+                self.counts.unknown_kids.add();
                 Advice::Believe
             }
             Leave::Wait(wait) => Advice::Unavailable(wait),
@@ -255,7 +255,7 @@ impl Machine {
             fetches: self.counts.fetches.total(),
             not_modified: self.counts.not_modified.total(),
             failures: self.counts.failures.total(),
-            unknown_in_cooldown: self.counts.believed.total(),
+            unknown_kids: self.counts.unknown_kids.total(),
         }
     }
 }

@@ -28,9 +28,9 @@ pub struct RemoteStats {
     pub not_modified: u64,
     /// Of them, those that brought no keys.
     pub failures: u64,
-    /// Tokens with an unknown `kid` that were refused without a fetch, because one had just been
-    /// made. Many of them are an attack, or a provider that uses keys before it publishes them.
-    pub unknown_in_cooldown: u64,
+    /// Tokens that were refused because no key has their `kid`, of those whose claims are good. Many
+    /// of them are an attack, or a provider that uses keys before it publishes them.
+    pub unknown_kids: u64,
 }
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(super) struct Counts {
     pub(super) fetches: Count,
     pub(super) not_modified: Count,
     pub(super) failures: Count,
-    pub(super) believed: Count,
+    pub(super) unknown_kids: Count,
 }
 
 #[derive(Default)]
