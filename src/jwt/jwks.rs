@@ -177,10 +177,11 @@ fn contradiction(candidates: &[Candidate], index: usize) -> Option<&'static str>
 
 impl SkippedKey {
     fn of(jwk: &Jwk, reason: &ConfigError) -> Self {
-        Self { kid: jwk.kid().map(str::to_owned), reason: reason.to_string() }
+        let kid = jwk.kid().filter(|kid| kid.len() <= MAX_KID).map(str::to_owned);
+        Self { kid, reason: reason.to_string() }
     }
 
-    /// Its `kid`, as the issuer wrote it, where it could be read.
+    /// Its `kid`, as the issuer wrote it, where it could be read and has at most 256 bytes.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }

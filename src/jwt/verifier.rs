@@ -56,7 +56,7 @@ impl JwtVerifier {
     /// # Errors
     ///
     /// [`JwtErrorKind::Expired`] when the token is good but its time has passed, another kind when
-    /// it is bad.
+    /// it is bad, [`JwtErrorKind::KeysUnavailable`] when the issuer's keys are not at hand.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
         let payload = self.verify_signature(token)?;
         let claims = String::from_utf8(payload).map_err(|error| {

@@ -1,5 +1,6 @@
 //! Tokens of several issuers, each judged by its own verifier.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -58,8 +59,9 @@ struct Several {
 
 /// As much of the claims as tells who is to judge them. Two `iss` are none.
 #[derive(Deserialize)]
-struct Named {
-    iss: String,
+struct Named<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
 }
 
 impl JwtVerifiers {
@@ -139,17 +141,17 @@ impl JwtVerifiers {
         if token.len() > several.max_length {
             return Err(JwtError::malformed("the token is too long"));
         }
-        let issuer = named_issuer(token)?;
+        let claims = claims(token).ok_or(NAMELESS)?;
+        let named: Named<'_> = object(&claims).ok_or(NAMELESS)?;
         let unknown = JwtError::claims("iss is not an issuer that is known");
-        several.by_issuer.get(issuer.as_str()).ok_or(unknown)
+        several.by_issuer.get(&*named.iss).ok_or(unknown)
     }
 }
 
-fn named_issuer(token: &str) -> Result<String, JwtError> {
-    const REASON: JwtError = JwtError::malformed("not a JWT whose claims name one issuer");
-    let payload = token.split('.').nth(1).ok_or(REASON)?;
-    let claims = URL_SAFE_NO_PAD.decode(payload).map_err(|_| REASON)?;
-    object::<Named>(&claims).map(|named| named.iss).ok_or(REASON)
+const NAMELESS: JwtError = JwtError::claims("not claims that name one issuer");
+
+fn claims(token: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()
 }
 
 impl From<JwtVerifier> for JwtVerifiers {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::FetchError;
+use super::flight::Broken;
 use crate::ConfigError;
 
 /// Why an issuer's keys could not be fetched; cheap to clone, as all who waited for one fetch share
@@ -43,6 +44,12 @@ impl RemoteError {
     /// Whether it is known that the issuer has no key for us, which is more than that it is away.
     pub(super) fn is_empty_set(&self) -> bool {
         matches!(*self.0, Reason::NoKey)
+    }
+}
+
+impl From<Broken> for RemoteError {
+    fn from(_: Broken) -> Self {
+        Reason::Broken.into()
     }
 }
 

@@ -8,13 +8,17 @@ use sha2::{Digest, Sha256};
 
 use super::attempt::{Asking, Published, Tag, Told};
 use super::error::{Reason, RemoteError};
-use super::flight::{Flight, Joined, Landed};
+use super::flight;
 use super::schedule::{Leave, Schedule, Times};
 use super::stats::{Counts, RemoteStats};
 use crate::jwt::keys::KeySet;
 use crate::jwt::{Algorithm, Jwks, JwtError};
 use crate::signal::Signal;
 use crate::{Clock, trace};
+
+type Flight = flight::Flight<RemoteError>;
+pub(super) type Joined = flight::Joined<RemoteError>;
+type Landed = flight::Landed<RemoteError>;
 
 /// Requests that may wait for a fetch at a time.
 const MAX_WAITING: usize = 4096;

@@ -73,6 +73,9 @@ mod freshness;
 mod machine;
 mod schedule;
 mod stats;
+mod sync;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::fmt;

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::flight::Joined;
-use super::machine::Place;
+use super::machine::{Joined, Place};
 use crate::jwt::JwtError;
 
 pub(super) const A_MOMENT: Duration = Duration::from_secs(1);

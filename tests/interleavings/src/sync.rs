@@ -2,3 +2,6 @@
 
 pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
 pub(super) use loom::sync::{Mutex, RwLock};
+
+/// The least that may do.
+pub(super) const FEW: usize = 1;
