@@ -5,9 +5,12 @@
 #[path = "common/provider.rs"]
 mod provider;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use futures_now::now_or_never;
 use http::request::Parts;
 use keygate::jwt::JwtVerifier;
@@ -15,6 +18,7 @@ use keygate::jwt::remote::{HttpClient, Refresh, RemoteKeys, RemoteKeysBuilder};
 use keygate::{AuthLayer, Authenticator, ManualClock, RejectionKind, Timestamp};
 use provider::*;
 use serde_json::{Value, json};
+use support::Client;
 
 /// A future that has to end without waiting.
 mod futures_now {
@@ -22,7 +26,7 @@ mod futures_now {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    pub fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
+    pub(crate) fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,
@@ -36,6 +40,7 @@ struct World {
     issuer: String,
     keys: RemoteKeys,
     gate: Arc<Authenticator>,
+    layer: AuthLayer,
     clock: ManualClock,
     refresh: Option<Refresh>,
 }
@@ -55,9 +60,9 @@ impl World {
         let http = HttpClient::new().unwrap();
         let (keys, refresh) = configure(keys).build(Timed { http, clock: clock.clone() }).unwrap();
         let verifier = JwtVerifier::builder(issuer.as_str(), AUDIENCE).remote_keys(keys.clone());
-        let gate = AuthLayer::tokens_only(verifier.build().unwrap()).clock(clock.clone());
-        let gate = Arc::new(gate.into_authenticator());
-        Self { provider, issuer, keys, gate, clock, refresh: Some(refresh) }
+        let layer = AuthLayer::tokens_only(verifier.build().unwrap()).clock(clock.clone());
+        let gate = Arc::new(layer.clone().into_authenticator());
+        Self { provider, issuer, keys, gate, layer, clock, refresh: Some(refresh) }
     }
 
     /// With the keys fetched.
@@ -73,6 +78,15 @@ impl World {
 
     fn token(&self, key: &Signer) -> String {
         key.token(&self.issuer)
+    }
+
+    /// A service behind the gate, over real sockets.
+    async fn serve(&self) -> Client {
+        let app = Router::new().route("/", get(|| async { "in" })).layer(self.layer.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        client
     }
 
     /// Spawns the task that refreshes.
@@ -673,28 +687,28 @@ async fn a_set_without_usable_keys_withdraws_all_and_is_an_outage() {
 async fn a_rotation_refuses_no_good_token() {
     let mut keys = vec![Arc::new(Signer::new("0"))];
     let mut world = World::of(Provider::publishing(&[&keys[0]]).await).await;
-    let task = world.attend();
-    let current = Arc::new(std::sync::Mutex::new(Arc::clone(&keys[0])));
-    let passed = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (task, client) = (world.attend(), world.serve().await);
+    let (current, passed) =
+        (Arc::new(Mutex::new(Arc::clone(&keys[0]))), Arc::<AtomicUsize>::default());
     let workers: Vec<_> = (0..8)
         .map(|_| {
-            let (gate, issuer) = (Arc::clone(&world.gate), world.issuer.clone());
+            let (client, issuer) = (client.clone(), world.issuer.clone());
             let (current, passed) = (Arc::clone(&current), Arc::clone(&passed));
             tokio::spawn(async move {
                 loop {
                     let key = Arc::clone(&current.lock().unwrap());
-                    assert_eq!(outcome(&gate, &key.token(&issuer)).await, GOOD, "{}", key.kid);
-                    passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                    tokio::task::yield_now().await;
+                    let answer = client.get("/").bearer(&key.token(&issuer)).send().await;
+                    assert_eq!(answer.status, 200, "{}: {answer:?}", key.kid);
+                    passed.fetch_add(1, Ordering::SeqCst);
                 }
             })
         })
         .collect();
     for rotation in 1..20 {
-        let seen = passed.load(std::sync::atomic::Ordering::SeqCst);
-        while passed.load(std::sync::atomic::Ordering::SeqCst) < seen + 100 {
+        let enough = passed.load(Ordering::SeqCst) + 50;
+        while passed.load(Ordering::SeqCst) < enough {
             assert!(workers.iter().all(|worker| !worker.is_finished()), "a good token was refused");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         world.pass(11);
         keys.push(Arc::new(Signer::new(&rotation.to_string())));
@@ -708,13 +722,59 @@ async fn a_rotation_refuses_no_good_token() {
 }
 
 #[tokio::test]
+async fn over_http_an_outage_is_503_with_a_time_to_come_back_and_a_forgery_is_401() {
+    let key = Signer::new("1");
+    let world = World::of(Provider::publishing(&[&key]).await).await;
+    let client = world.serve().await;
+    world.provider.sends(JWKS, Sends::Raw(response("500 Oops", "", b"{}")));
+    let away = client.get("/").bearer(&world.token(&key)).send().await;
+    assert_eq!(away.status, 503, "{away:?}");
+    assert!((1..=10).contains(&away.number("retry-after")));
+    assert_eq!(away.header("www-authenticate"), None, "signing in again would not help");
+    let body = String::from_utf8(away.body.to_vec()).unwrap();
+    assert!(!body.contains("500") && !body.contains("127.0.0.1"), "{body}");
+    world.provider.publish(&[&key]);
+    world.pass(10);
+    let good = client.get("/").bearer(&world.token(&key)).send().await;
+    assert_eq!((good.status.as_u16(), &good.body[..]), (200, b"in".as_slice()));
+    for forger in [Signer::new("1"), Signer::new("2")] {
+        let refused = client.get("/").bearer(&world.token(&forger)).send().await;
+        assert_eq!(refused.status, 401);
+        assert!(refused.header("www-authenticate").unwrap().contains("invalid_token"));
+    }
+}
+
+/// The provider has read its old set for a fetch that began before it had the new key.
+#[tokio::test]
+async fn who_joined_a_fetch_that_began_too_early_waits_for_another() {
+    let (key, next) = (Signer::new("1"), Signer::new("2"));
+    let world = World::ready(Provider::publishing(&[&key]).await).await;
+    let old = response("200 OK", "", set(&[&key]).to_string().as_bytes());
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    world.provider.sends(JWKS, Sends::Halting(old, Arc::clone(&go_on)));
+    let keys = world.keys.clone();
+    let early = tokio::spawn(async move { keys.refresh().await });
+    world.provider.has_been_asked(JWKS, 2).await;
+    world.provider.publish(&[&key, &next]);
+    let (gate, token) = (Arc::clone(&world.gate), world.token(&next));
+    let request = tokio::spawn(async move { outcome(&gate, &token).await });
+    while world.keys.stats().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    go_on.notify_one();
+    assert_eq!(request.await.unwrap(), GOOD);
+    early.await.unwrap().unwrap();
+    assert_eq!(world.keys.stats().fetches, 3);
+}
+
+#[tokio::test]
 async fn the_task_ends_with_the_last_who_has_the_keys() {
     let key = Signer::new("1");
     let mut world = World::of(Provider::publishing(&[&key]).await).await;
     let task = world.attend();
     world.fetched(1).await;
-    let World { keys, gate, provider, .. } = world;
-    drop((keys, gate));
+    let World { keys, gate, layer, provider, .. } = world;
+    drop((keys, gate, layer));
     task.await.unwrap();
     drop(provider);
 }

@@ -18,6 +18,7 @@ use keygate::{Clock, ManualClock};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub const JWKS: &str = "/jwks";
@@ -31,6 +32,8 @@ pub enum Sends {
     Json(Value, &'static str),
     /// These bytes, then the end.
     Raw(Vec<u8>),
+    /// These bytes, half of them after the provider was told to go on.
+    Halting(Vec<u8>, Arc<Notify>),
     /// These bytes, then nothing more, and no end.
     Stall(Vec<u8>),
     /// These bytes, then these again and again.
@@ -141,6 +144,12 @@ async fn answer(mut stream: TcpStream, shared: &Shared) -> Option<()> {
     match sends.unwrap_or_else(|| Sends::Raw(response("404 Not Found", "", b"no"))) {
         Sends::Json(body, lines) => send.bytes(&json_response(&head, &body, lines)).await?,
         Sends::Raw(bytes) => send.bytes(&bytes).await?,
+        Sends::Halting(bytes, go_on) => {
+            let (first, then) = bytes.split_at(bytes.len() / 2);
+            send.bytes(first).await?;
+            go_on.notified().await;
+            send.bytes(then).await?;
+        }
         Sends::Stall(bytes) => {
             send.bytes(&bytes).await?;
             std::future::pending::<()>().await;
