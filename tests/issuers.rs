@@ -175,7 +175,7 @@ fn what_is_no_token_is_refused_before_an_issuer_is_sought() {
         format!("a.{list}.c"),
         format!("a.{}.c", encode(b"\xff\xfe")),
         format!("a.{object}.c.d.e"),
-        format!("{object}"),
+        object.clone(),
         "é.é.é".to_owned(),
         format!("a.{}.c", "A".repeat(100_000)),
     ] {

@@ -1,5 +1,5 @@
 //! Keys fetched over TLS from a provider on loopback, and refused where its certificate is not good.
-#![cfg(feature = "remote")]
+#![cfg(all(feature = "remote", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/provider.rs"]

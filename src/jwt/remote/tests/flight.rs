@@ -1,4 +1,5 @@
 //! A fetch that belongs to all who wait for it.
+#![allow(clippy::unwrap_used)]
 
 use std::future::Future;
 use std::pin::Pin;
