@@ -26,7 +26,7 @@ pub type FetchError = Box<dyn Error + Send + Sync>;
 /// #[async_trait]
 /// impl Fetch for FromDisk {
 ///     async fn get(&self, _: Request<()>, _: usize) -> Result<Response<Bytes>, FetchError> {
-///         Ok(Response::new(tokio::fs::read("/run/issuer/jwks.json").await?.into()))
+///         Ok(Response::new(std::fs::read("/run/issuer/jwks.json")?.into()))
 ///     }
 ///
 ///     async fn sleep(&self, time: Duration) {

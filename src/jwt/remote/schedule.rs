@@ -176,6 +176,16 @@ mod tests {
         assert_eq!(schedule.until, secs(4 * 3600));
     }
 
+    /// Nobody asked for a while; then one does, and finds out. The others know what they knew.
+    #[test]
+    fn who_takes_no_part_in_an_attempt_need_not_wait_for_it_in_an_outage() {
+        let mut schedule = fetched(0, None);
+        schedule.fail(secs(605), &TIMES, 0.0);
+        assert!(schedule.until < secs(700));
+        schedule.begin(secs(700), &TIMES);
+        assert_eq!(schedule.until, secs(710));
+    }
+
     /// Nobody has found the provider away: then the keys may have been withdrawn.
     #[test]
     fn without_a_failure_nothing_is_bridged() {
