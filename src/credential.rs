@@ -269,8 +269,9 @@ impl Sources {
 impl Source {
     fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r [u8]>, RejectionKind> {
         match &self.place {
-            Place::Bearer => self.authorization(headers, "bearer"),
-            Place::Basic => self.authorization(headers, "basic"),
+            Place::Bearer => self.authorization(headers, b"bearer"),
+            Place::Basic => self.authorization(headers, b"basic"),
+            Place::Header(name) if !has(headers, name) => Ok(None),
             Place::Header(name) => self.text(only(headers, name)?),
             Place::Cookie(name) => self.text(cookie(headers, name)?),
         }
@@ -283,22 +284,33 @@ impl Source {
     }
 
     /// What follows the scheme. Schemes are case-insensitive and end with spaces (RFC 9110 section
-    /// 11.4); another scheme than `scheme` is somebody else's.
-    fn authorization<'r>(
+    /// 11.4); another scheme than `scheme`, in small letters, is somebody else's.
+    fn authorization<'r, const LENGTH: usize>(
         &self,
         headers: &'r HeaderMap,
-        scheme: &str,
+        scheme: &[u8; LENGTH],
     ) -> Result<Option<&'r [u8]>, RejectionKind> {
         let Some(value) = only(headers, &AUTHORIZATION)? else { return Ok(None) };
-        let Some((name, mut rest)) = value.split_at_checked(scheme.len()) else { return Ok(None) };
-        if !name.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first().is_some_and(|b| *b != b' ')
-        {
+        let Some((name, mut rest)) = value.split_first_chunk() else { return Ok(None) };
+        // A letter's case is one bit, which makes no letter of anything else.
+        if name.map(|byte| byte | 0x20) != *scheme || rest.first().is_some_and(|b| *b != b' ') {
             return Ok(None);
         }
         while let [b' ', more @ ..] = rest {
             rest = more;
         }
         self.text(Some(rest))
+    }
+}
+
+/// True when a line has that name. Most requests have few, and to walk past their names takes less
+/// than to hash one.
+#[inline]
+pub(crate) fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
+    const FEW: usize = 16;
+    match headers.keys_len() {
+        ..=FEW => headers.keys().any(|other| other == name),
+        _ => headers.contains_key(name),
     }
 }
 

@@ -6,6 +6,7 @@ use http::{HeaderMap, Request, Response};
 
 use crate::authenticator::{Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
+use crate::credential::has;
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
@@ -67,7 +68,7 @@ impl Gate {
                 return Passage::Out(refusal);
             }
         };
-        let needs_privacy = principal.is_some() && !head.headers.contains_key(AUTHORIZATION);
+        let needs_privacy = principal.is_some() && !has(head.headers, &AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
         let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
         self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));

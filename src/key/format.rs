@@ -1,5 +1,6 @@
 //! How a key looks: brand, environment, body, checksum.
 
+use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 
 use zeroize::Zeroizing;
@@ -208,14 +209,16 @@ impl KeyFormat {
         key.get(..end).unwrap_or_default().to_owned()
     }
 
-    fn is_well_formed(&self, body: &[u8], whole: &[u8]) -> bool {
+    fn is_well_formed(&self, body: &[u8], begun: &crc32fast::Hasher) -> bool {
         match self.origin {
             Origin::Existing => {
                 self.body.contains(&body.len()) && body.iter().all(|b| is_token68(*b))
             }
             Origin::OursUnchecked => self.body.contains(&body.len()) && is_base62(body),
             Origin::Ours => {
-                body.len() == self.body.end() + CHECKSUM && is_base62(body) && has_checksum(whole)
+                body.len() == self.body.end() + CHECKSUM
+                    && is_base62(body)
+                    && has_checksum(begun.clone(), body)
             }
         }
     }
@@ -244,8 +247,16 @@ fn is_token68(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b)
 }
 
-/// Looks at every byte, which is faster than to stop at the first bad one: it needs no branches.
+/// Looks at every byte, sixteen at a time, which is faster than to stop at the first bad one: it needs
+/// no branches. The last sixteen may be looked at twice.
 fn is_base62(text: &[u8]) -> bool {
+    let (parts, rest) = text.as_chunks::<16>();
+    let good = parts.iter().fold(true, |good, part| good & all_base62(part));
+    good & text.last_chunk::<16>().map_or_else(|| all_base62(rest), |last| all_base62(last))
+}
+
+#[inline]
+fn all_base62(text: &[u8]) -> bool {
     text.iter().fold(true, |good, byte| good & byte.is_ascii_alphanumeric())
 }
 
@@ -260,21 +271,23 @@ fn checksum(text: &[u8]) -> [u8; CHECKSUM] {
     digits
 }
 
-fn has_checksum(whole: &[u8]) -> bool {
-    let Some((text, digits)) = whole.split_last_chunk::<CHECKSUM>() else { return false };
-    let number = digits.iter().fold(0, |number, digit| number * 62 + value(*digit));
-    number == u64::from(crc32fast::hash(text))
+fn has_checksum(mut begun: crc32fast::Hasher, body: &[u8]) -> bool {
+    let Some((text, digits)) = body.split_last_chunk::<CHECKSUM>() else { return false };
+    begun.update(text);
+    let number =
+        digits.iter().fold(0, |sum, digit| sum * 62 + u64::from(VALUES[usize::from(*digit)]));
+    number == u64::from(begun.finalize())
 }
 
-/// What a digit of base62 stands for.
-fn value(digit: u8) -> u64 {
-    u64::from(match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'A'..=b'Z' => digit - b'A' + 10,
-        b'a'..=b'z' => digit - b'a' + 36,
-        _ => u8::MAX,
-    })
-}
+/// What each byte stands for as a digit of base62, and 255 for those that are none.
+const VALUES: [u8; 256] = {
+    let (mut values, mut digit) = ([u8::MAX; 256], 0);
+    while digit < BASE62.len() {
+        values[BASE62[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
 
 pub(super) fn push_random(text: &mut String, count: usize) -> Result<(), GenerateError> {
     let full = text.len() + count;
@@ -301,9 +314,18 @@ pub(crate) enum Reading {
     Key(Option<Environment>),
 }
 
-/// All formats of a gate, one entry for each prefix, the longest first.
+/// All formats of a gate, by prefix, the longest first.
 #[derive(Clone, Debug)]
-pub(crate) struct Formats(Vec<(Prefix, KeyFormat)>);
+pub(crate) struct Formats(Vec<Family>);
+
+/// All formats whose keys begin alike, those that name their environment there first.
+#[derive(Clone, Debug)]
+struct Family {
+    prefix: String,
+    /// The checksum of the prefix, from which that of each key goes on.
+    begun: crc32fast::Hasher,
+    formats: Vec<(Option<Environment>, KeyFormat)>,
+}
 
 impl Default for Formats {
     fn default() -> Self {
@@ -324,57 +346,70 @@ impl Formats {
     /// When one prefix means both environments.
     pub(crate) fn new(formats: Vec<KeyFormat>) -> Result<Self, ConfigError> {
         let all = Self::by_prefix(formats);
-        for pair in all.0.windows(2) {
-            let [(one, _), (other, _)] = pair else { continue };
-            let differ = one.environment.zip(other.environment).is_some_and(|(a, b)| a != b);
-            if one.text == other.text && differ {
+        for Family { prefix, formats, .. } in &all.0 {
+            let mut named = formats.iter().filter_map(|(environment, _)| *environment);
+            let first = named.next();
+            if named.any(|environment| Some(environment) != first) {
                 let reason = "means both environments";
-                return Err(ConfigError::invalid("key prefix", &one.text, reason));
+                return Err(ConfigError::invalid("key prefix", prefix, reason));
             }
         }
         Ok(all)
     }
 
     fn by_prefix(formats: Vec<KeyFormat>) -> Self {
-        let of_one = |format: KeyFormat| {
-            let prefixes = format.prefixes.clone();
-            prefixes.into_iter().map(move |prefix| (prefix, format.clone()))
-        };
-        let mut all: Vec<_> = formats.into_iter().flat_map(of_one).collect();
-        // Equal prefixes stand side by side, those that name their environment first.
-        all.sort_by(|(a, _), (b, _)| {
-            let rank = |prefix: &Prefix| (prefix.text.len(), prefix.environment.is_some());
-            rank(b).cmp(&rank(a)).then_with(|| a.text.cmp(&b.text))
-        });
+        let mut all: Vec<Family> = Vec::new();
+        for format in formats {
+            for Prefix { text, environment } in &format.prefixes {
+                let of_it = (*environment, format.clone());
+                match all.iter_mut().find(|family| family.prefix == *text) {
+                    Some(family) => family.formats.push(of_it),
+                    None => all.push(Family::of(text, of_it)),
+                }
+            }
+        }
+        all.sort_by_key(|family| Reverse(family.prefix.len()));
+        for family in &mut all {
+            family.formats.sort_by_key(|(environment, _)| environment.is_none());
+        }
         Self(all)
     }
 
     /// Reads `text` by the formats with the longest prefix with which it begins.
     pub(crate) fn read(&self, text: &[u8]) -> Reading {
-        let mut beginning = self.beginning(text).peekable();
-        let Some(longest) = beginning.peek().map(|(prefix, _)| prefix.text.len()) else {
-            return Reading::Foreign;
-        };
-        let body = &text[longest..];
-        beginning
-            .take_while(|(prefix, _)| prefix.text.len() == longest)
-            .find(|(_, format)| format.is_well_formed(body, text))
-            .map_or(Reading::Malformed, |(prefix, _)| Reading::Key(prefix.environment))
+        let Some(family) = self.family(text) else { return Reading::Foreign };
+        let body = &text[family.prefix.len()..];
+        for (environment, format) in &family.formats {
+            if format.is_well_formed(body, &family.begun) {
+                return Reading::Key(*environment);
+            }
+        }
+        Reading::Malformed
     }
 
-    /// The formats with whose prefix `text` begins, the longest first. Keys without a prefix have no
-    /// dots: what has some is a JWT.
-    fn beginning(&self, text: &[u8]) -> impl Iterator<Item = &(Prefix, KeyFormat)> {
-        self.0.iter().filter(|(prefix, _)| match prefix.text.as_bytes() {
-            [] => !text.contains(&b'.'),
-            prefix => text.starts_with(prefix),
-        })
+    fn family(&self, text: &[u8]) -> Option<&Family> {
+        self.0.iter().find(|family| family.begins(text))
     }
 
     /// The prefix with which `text` begins and 4 more characters, if it is one of ours.
     pub(crate) fn display<'t>(&self, text: &'t [u8]) -> Option<&'t str> {
-        let (prefix, _) = self.beginning(text).next()?;
-        let shown = text.get(..prefix.text.len() + SHOWN)?;
+        let shown = text.get(..self.family(text)?.prefix.len() + SHOWN)?;
         std::str::from_utf8(shown).ok().filter(|shown| shown.bytes().all(|b| b.is_ascii_graphic()))
+    }
+}
+
+impl Family {
+    fn of(prefix: &str, format: (Option<Environment>, KeyFormat)) -> Self {
+        let mut begun = crc32fast::Hasher::new();
+        begun.update(prefix.as_bytes());
+        Self { prefix: prefix.to_owned(), begun, formats: vec![format] }
+    }
+
+    /// Keys without a prefix have no dots: what has some is a JWT.
+    fn begins(&self, text: &[u8]) -> bool {
+        match self.prefix.as_bytes() {
+            [] => !text.contains(&b'.'),
+            prefix => text.starts_with(prefix),
+        }
     }
 }

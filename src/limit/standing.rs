@@ -117,7 +117,15 @@ enum Kept {
 
 impl Standings {
     /// Adds one.
+    #[inline]
     pub fn push(&mut self, standing: Standing) {
+        match self.0 {
+            Kept::None => self.0 = Kept::One(standing),
+            Kept::One(_) | Kept::Many(_) => self.push_another(standing),
+        }
+    }
+
+    fn push_another(&mut self, standing: Standing) {
         self.0 = match std::mem::take(&mut self.0) {
             Kept::None => Kept::One(standing),
             Kept::One(first) => {

@@ -125,10 +125,12 @@ impl Routes {
     }
 
     /// What the request's route asks; `None` where no rule names it.
+    #[inline]
     pub(crate) fn asks(&self, request: Head<'_>) -> Result<Option<&Asks>, RejectionKind> {
-        if !self.any {
-            return Ok(None);
-        }
+        if self.any { self.look_up(request) } else { Ok(None) }
+    }
+
+    fn look_up(&self, request: Head<'_>) -> Result<Option<&Asks>, RejectionKind> {
         let path = request.uri.path();
         if !is_plain(path) {
             return Err(RejectionKind::InvalidPath);

@@ -94,8 +94,11 @@ impl RateLimitHeaders {
     }
 
     /// Writes the headers; without a standing, none.
+    #[inline]
     pub fn apply(&self, standings: &Standings, headers: &mut HeaderMap) {
-        self.write(standings, None, headers);
+        if self.x || self.draft {
+            self.write(standings, None, headers);
+        }
     }
 
     /// The same where `Retry-After` says `wait`, which must not end before the windows of the

@@ -10,7 +10,7 @@ use crate::{KeyDigest, KeyRecord, Tenant, TenantId};
 
 pub(super) struct Readers {
     /// The hash is keyed, though digests are uniform: whoever brings keys of his own can choose them.
-    records: HashMap<[u8; 32], Arc<KeyRecord>, DefaultHashBuilder>,
+    records: HashMap<KeyDigest, Arc<KeyRecord>, DefaultHashBuilder>,
     tenants: HashMap<TenantId, Arc<Tenant>, DefaultHashBuilder>,
 }
 
@@ -28,7 +28,7 @@ fn map<K, V>() -> HashMap<K, V, DefaultHashBuilder> {
 
 impl Readers {
     pub(super) fn record(&self, digest: &KeyDigest) -> Option<Arc<KeyRecord>> {
-        self.records.pin().get(digest.as_bytes()).cloned()
+        self.records.pin().get(digest).cloned()
     }
 
     pub(super) fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
@@ -45,12 +45,12 @@ impl Readers {
         }
         let records = self.records.pin();
         for record in draft.kept() {
-            records.insert(*record.digest().as_bytes(), Arc::clone(record));
+            records.insert(*record.digest(), Arc::clone(record));
         }
         for ended in draft.ended(books) {
             let is_own = |now: &Arc<KeyRecord>| now.id() == ended.id();
-            if records.get(ended.digest().as_bytes()).is_some_and(is_own) {
-                records.remove(ended.digest().as_bytes());
+            if records.get(ended.digest()).is_some_and(is_own) {
+                records.remove(ended.digest());
             }
         }
     }
