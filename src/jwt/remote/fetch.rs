@@ -11,7 +11,7 @@ use http::{Request, Response};
 /// Why a client has no answer. Its text is logged: it must hold no secret.
 pub type FetchError = Box<dyn Error + Send + Sync>;
 
-/// An HTTP client of your own; [`HttpClient`](super::HttpClient) is one (feature `remote`).
+/// An HTTP client of your own; `HttpClient` is one (feature `remote`).
 ///
 /// ```
 /// use std::time::Duration;
