@@ -87,7 +87,7 @@ pub(crate) enum Answer {
     Refused(RejectionKind),
     Rejected(Rejection),
     Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
-    Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
+    Token(VerifiedToken, Result<Option<Arc<Tenant>>, StoreError>),
 }
 
 /// A refusal, and whom it hits where that is known: the log names them, the answer does not.
@@ -209,15 +209,15 @@ impl Authenticator {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };
         let directory = self.directory.as_ref();
-        let wait = match verifier.try_verify(token, now) {
-            Attempt::Ended(verified) => return ask_tenant(verified, directory),
-            Attempt::Waits(wait) => wait,
+        let attempt = match verifier.try_verify(token, now) {
+            Attempt::Ended(verified) => return ask_tenant(directory, verified),
+            attempt => attempt,
         };
         let (verifier, token, directory) = (verifier.clone(), token.to_owned(), directory.cloned());
         let clock = Arc::clone(&self.clock);
         Identity::Asked(Box::pin(async move {
-            let verified = verifier.resume(wait, &token, &*clock).await;
-            match ask_tenant(verified, directory.as_ref()) {
+            let verified = verifier.finish(attempt, &token, &*clock).await;
+            match ask_tenant(directory.as_ref(), verified) {
                 Identity::Known(answer) => answer,
                 Identity::Asked(question) => question.await,
             }
@@ -243,7 +243,7 @@ impl Authenticator {
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
                 let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
-                (Principal::of_token(*token, tenant), judged)
+                (Principal::of_token(token, tenant), judged)
             }
         };
         match judged {
@@ -355,15 +355,15 @@ impl Authenticator {
 }
 
 fn ask_tenant(
-    verified: Result<VerifiedToken, JwtError>,
     directory: Option<&Arc<dyn TenantDirectory>>,
+    verified: Result<VerifiedToken, JwtError>,
 ) -> Identity {
     let token = match verified {
-        Ok(token) => Box::new(token),
+        Ok(token) => token,
         Err(error) => return Identity::Known(Answer::Rejected(error.into())),
     };
     let Some(directory) = directory else {
-        let tenant = token.tenant().map(|id| Arc::new(Tenant::new(id.clone())));
+        let tenant = token.named_tenant().cloned();
         return Identity::Known(Answer::Token(token, Ok(tenant)));
     };
     let Some(id) = token.tenant().cloned() else {

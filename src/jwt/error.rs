@@ -37,6 +37,10 @@ pub enum JwtErrorKind {
     NotYetValid,
     /// `exp` or the greatest age has passed; everything else is right.
     Expired,
+    /// Called back by its issuer or its owner; everything else is right.
+    Revoked,
+    /// Whether the token is revoked can't be told at present.
+    RevocationsUnavailable,
 }
 
 impl JwtError {
@@ -76,12 +80,14 @@ impl JwtError {
 
 impl From<JwtError> for Rejection {
     /// [`TokenExpired`](RejectionKind::TokenExpired) for an otherwise good token whose time has
-    /// passed, [`Unavailable`](RejectionKind::Unavailable) where the issuer's keys can't be had, else
-    /// [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
+    /// passed, [`Unavailable`](RejectionKind::Unavailable) where it can't be told whether the token is
+    /// good, else [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
     fn from(error: JwtError) -> Self {
         let kind = match error.kind {
             JwtErrorKind::Expired => RejectionKind::TokenExpired,
-            JwtErrorKind::KeysUnavailable => RejectionKind::Unavailable,
+            JwtErrorKind::KeysUnavailable | JwtErrorKind::RevocationsUnavailable => {
+                RejectionKind::Unavailable
+            }
             _ => RejectionKind::TokenInvalid,
         };
         let rejection = Self::new(kind);

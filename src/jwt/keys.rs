@@ -4,6 +4,7 @@ use super::algorithm::{Algorithm, Family};
 use super::error::{JwtError, JwtErrorKind};
 use super::header::MAX_KID;
 use super::key::JwtKey;
+use super::ring::End;
 use crate::ConfigError;
 
 /// Keys among which every token finds at most one.
@@ -39,6 +40,14 @@ impl KeySet {
 
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The other keys; `None` when no other is left.
+    pub(crate) fn without(&self, ended: &[End]) -> Option<Self> {
+        let is_kept = |key: &&JwtKey| !ended.iter().any(|end| end.key == key.print());
+        let kept: Vec<_> = self.keys.iter().filter(is_kept).cloned().collect();
+        let algorithms = kept.iter().map(JwtKey::algorithm).collect();
+        (!kept.is_empty()).then_some(Self { keys: kept, algorithms })
     }
 
     /// The one key for a token, which is never tried with several.

@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::JwtVerifier;
 use super::error::JwtError;
 use super::jwks::object;
-use super::remote::Waiting;
 use super::token::VerifiedToken;
 use super::verifier::Attempt;
 use crate::{Clock, ConfigError, Timestamp};
@@ -123,13 +122,13 @@ impl JwtVerifiers {
         }
     }
 
-    pub(crate) async fn resume(
+    pub(crate) async fn finish(
         &self,
-        wait: Waiting,
+        attempt: Attempt,
         token: &str,
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
-        self.of(token)?.resume(wait, token, clock).await
+        self.of(token)?.finish(attempt, token, clock).await
     }
 
     /// The verifier of the issuer that the token names, which is not believed yet.

@@ -42,6 +42,7 @@ pub(super) struct Machine {
 pub(super) struct Current {
     keys: Arc<KeySet>,
     until: Duration,
+    generation: u64,
 }
 
 #[derive(Default)]
@@ -69,7 +70,7 @@ impl Machine {
         algorithms: Vec<Algorithm>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let current = Current { keys: Arc::default(), until: Duration::ZERO };
+        let current = Current { keys: Arc::default(), until: Duration::ZERO, generation: 0 };
         Self {
             current: RwLock::new(Arc::new(current)),
             state: Mutex::default(),
@@ -91,6 +92,13 @@ impl Machine {
             true => Ok(Arc::clone(&current.keys)),
             false => Err(JwtError::unavailable("the issuer's keys are not known", MOMENT)),
         }
+    }
+
+    /// A number that is another one when keys were taken away, or may be used no more.
+    pub(super) fn generation(&self) -> u64 {
+        let Ok(current) = self.current.read() else { return u64::MAX };
+        let is_over = self.clock.monotonic() >= current.until;
+        2 * current.generation + u64::from(is_over)
     }
 
     /// Keys were put in by hand: they are as good as fetched ones.
@@ -233,11 +241,14 @@ impl Machine {
     /// Makes known to the requests what the state is. In the state's lock, so that the last word is
     /// the last to be heard.
     fn publish(&self, state: &State) {
-        let current = Current { keys: Arc::clone(&state.keys), until: state.schedule.until };
         // Poisoned, it refuses every token.
-        if let Ok(mut published) = self.current.write() {
-            *published = Arc::new(current);
-        }
+        let Ok(mut published) = self.current.write() else { return };
+        let is_same = Arc::ptr_eq(&published.keys, &state.keys);
+        *published = Arc::new(Current {
+            keys: Arc::clone(&state.keys),
+            until: state.schedule.until,
+            generation: published.generation + u64::from(!is_same),
+        });
     }
 
     /// Nothing is left half done here by a panic: what can panic is called outside.

@@ -177,6 +177,10 @@ impl RemoteKeys {
         self.0.machine.at_hand()
     }
 
+    pub(super) fn generation(&self) -> u64 {
+        self.0.machine.generation()
+    }
+
     /// What becomes of a token whose key is not at hand, for the reason of `error`.
     pub(super) fn ask(&self, error: JwtError) -> Attempt {
         let unavailable = |reason, wait| Attempt::Ended(Err(JwtError::unavailable(reason, wait)));
