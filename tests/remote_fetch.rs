@@ -267,6 +267,26 @@ fn a_wall_clock_that_is_put_back_keeps_no_key_in_use() {
     assert_eq!(error.kind(), JwtErrorKind::KeysUnavailable);
 }
 
+/// Verified tokens are remembered, for no longer than the keys that they were verified with.
+#[test]
+fn a_token_that_was_good_is_refused_when_the_keys_run_out_or_its_key_is_withdrawn() {
+    let world = World::that(published());
+    for _ in 0..2 {
+        assert_eq!(world.verify(&token()), Some(Ok(())));
+    }
+    world.pass(Duration::from_secs(610));
+    world.client.clock.set(now());
+    let error = world.verifier.verify(&token(), now()).unwrap_err();
+    assert_eq!(error.kind(), JwtErrorKind::KeysUnavailable);
+    assert_eq!(world.verify(&token()), Some(Ok(())), "fetched anew");
+    let other = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "2",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] });
+    world.then(Does::Answers(other.to_string().into_bytes()));
+    now_or_never(world.keys.refresh()).unwrap().unwrap();
+    let error = world.verifier.verify(&token(), now()).unwrap_err();
+    assert_eq!(error.kind(), JwtErrorKind::UnknownKey);
+}
+
 #[test]
 fn pushed_keys_stand_in_until_the_next_fetch() {
     let mut world = World::that(Does::Fails);
