@@ -148,8 +148,8 @@ fn the_task_fetches_ahead_so_that_no_request_does() {
         for _ in 0..539 {
             world.pass(SECOND);
             world.attend();
-            assert!(world.verifier.verify(&token(), now()).is_ok());
         }
+        assert!(world.verifier.verify(&token(), now()).is_ok());
         assert_eq!(world.asked(), round, "too early");
         while world.asked() == round {
             world.pass(SECOND);
