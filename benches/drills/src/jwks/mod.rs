@@ -59,6 +59,15 @@ impl Service {
     }
 }
 
+impl Service {
+    /// The provider does what it should from now on, and what it did before is over.
+    async fn behave(&self, keys: &[&Signer]) {
+        self.provider.publish(keys);
+        // A fetch may be under way that began before.
+        while self.keys.refresh().await.is_err() {}
+    }
+}
+
 pub(crate) async fn drill(tokens: usize) -> Result<ExitCode, Failure> {
     let mut report = Report::default();
     mischief(&mut report).await?;
@@ -97,15 +106,13 @@ async fn mischief(report: &mut Report) -> Result<(), Failure> {
     ask(&service.client, &token, REQUESTS).await;
     for (name, sends) in trials(&key, &trap) {
         // Each beside a quiet case of its own: machines have moods.
-        service.provider.publish(&[&key, &other]);
-        service.keys.refresh().await?;
+        service.behave(&[&key, &other]).await;
         let before = ask(&service.client, &token, REQUESTS / 2).await;
         service.provider.sends(JWKS, sends);
         let fetches = service.keys.stats().fetches;
         let seen = ask(&service.client, &token, REQUESTS).await;
         let fetches = service.keys.stats().fetches - fetches;
-        service.provider.publish(&[&key, &other]);
-        service.keys.refresh().await?;
+        service.behave(&[&key, &other]).await;
         let quiet = before.and(ask(&service.client, &token, REQUESTS / 2).await);
         let slower = seen.p99().as_secs_f64() / quiet.p99().as_secs_f64();
         (worst, refused) = (worst.max(slower), refused + seen.refused + quiet.refused);
@@ -146,7 +153,8 @@ async fn unknown_keys(tokens: usize, report: &mut Report) -> Result<(), Failure>
     let fetches = service.keys.stats().fetches - before;
     // One at once, and one at the end of each cooldown.
     let bound = 1 + lasted.as_millis() as u64 / COOLDOWN.as_millis() as u64;
-    let mut table = Table::new(["tokens", "lasted", "fetches", "cooldowns", "let in", "known refused"]);
+    let mut table =
+        Table::new(["tokens", "lasted", "fetches", "cooldowns", "let in", "known refused"]);
     table.row([
         tokens.to_string(),
         crate::report::seconds(lasted),
