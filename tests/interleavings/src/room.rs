@@ -45,7 +45,7 @@ fn never_more_is_kept_than_there_is_room_for() {
     for room in [1, 2] {
         every_order(3, move || {
             let crowd = Crowd::new(room);
-            let others = [1, 2].map(|key| go(&crowd, move |crowd| drop(crowd.ask(key))));
+            let others = [1, 2].map(|key| go(&crowd, move |crowd| _ = crowd.ask(key)));
             crowd.ask(0);
             others.into_iter().for_each(|other| other.join().unwrap());
             let kept = KEYS.iter().filter(|key| crowd.cache.peek(key, NOW).is_some()).count();
@@ -62,7 +62,7 @@ fn a_revocation_lasts_while_others_take_and_leave_places() {
             let crowd = Crowd::new(2);
             crowd.ask(0);
             crowd.ask(1);
-            let filling = go(&crowd, |crowd| drop((crowd.ask(2), crowd.ask(0))));
+            let filling = go(&crowd, |crowd| _ = (crowd.ask(2), crowd.ask(0)));
             let leaving = go(&crowd, |crowd| crowd.revoke(1, News::Changed));
             crowd.revoke(0, news);
             assert_eq!(crowd.ask(0), REVOKED);

@@ -30,3 +30,6 @@ impl<V> Map<V> {
         map.iter().filter(|(_, value)| pick(value)).map(|(digest, _)| *digest).collect()
     }
 }
+
+/// The least that may do.
+pub(super) const FEW: usize = 1;
