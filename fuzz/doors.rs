@@ -13,7 +13,8 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{COOKIE, HeaderValue};
-use keygate::jwt::{Algorithm, JwtKey, JwtVerifier, VerifiedToken};
+use keygate::jwt::remote::RemoteKeys;
+use keygate::jwt::{Algorithm, Jwks, JwtKey, JwtVerifier, VerifiedToken};
 use keygate::{AuthLayer, Authenticator, ManualClock, RejectionKind, Source, Timestamp};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -48,7 +49,7 @@ pub fn header(bytes: &[u8]) {
     if verify(&signed(bytes, CLAIMS.as_bytes())).is_none() {
         return;
     }
-    let header = members(bytes);
+    let header = members(bytes).assert_unique(None);
     assert_eq!(header.get("alg"), Some(&Value::from("HS256")));
     assert!(header.get("crit").is_none());
     assert!(header.get("kid").is_none_or(Value::is_string));
@@ -60,7 +61,7 @@ pub fn header(bytes: &[u8]) {
 /// The bytes are claims that the issuer has signed.
 pub fn claims(bytes: &[u8]) {
     let Some(token) = verify(&signed(HEADER.as_bytes(), bytes)) else { return };
-    let claims = members(bytes);
+    let claims = members(bytes).assert_unique(None);
     let now = NOW as f64;
     let time = |name: &str| claims.get(name).map(|time| time.as_f64().expect("a number"));
     assert_eq!(claims.get("iss"), Some(&Value::from(ISSUER)));
@@ -76,11 +77,32 @@ pub fn claims(bytes: &[u8]) {
     assert_eq!(claims.get("tenant").and_then(Value::as_str), token.tenant().map(|t| t.as_str()));
 }
 
+/// Members of a JWK that say something of the key that verifies.
+const READ: [&str; 11] = ["kty", "alg", "use", "key_ops", "kid", "crv", "k", "n", "e", "x", "y"];
+
+/// What an issuer may publish keys for.
+const PUBLIC: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
 /// The bytes are a key, or a set of keys, that an issuer publishes.
 pub fn keys(bytes: &[u8]) {
+    key_set(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(key) = JwtKey::jwk(text) else { return };
-    let jwk = members(bytes);
+    if let Ok(key) = JwtKey::jwk(text) {
+        single(key, members(bytes).assert_unique(Some(&READ)));
+    }
+}
+
+fn single(key: JwtKey, jwk: Members) {
     let is = |name: &str, value: &str| jwk.get(name).is_some_and(|found| found == value);
     let (kty, curve) = match key.algorithm() {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => ("oct", None),
@@ -96,11 +118,22 @@ pub fn keys(bytes: &[u8]) {
     assert!(secret.is_empty() || !format!("{key:?}").contains(secret));
     // It can be configured, unless its id can't; and no token that it has not signed is good.
     if let Ok(verifier) = JwtVerifier::builder(ISSUER, AUDIENCE).key(key).build() {
-        assert!(
-            verifier.verify(&TOKEN, Timestamp::from_secs(NOW)).is_err()
-                || secret == encoded(SECRET)
-        );
+        let verified = verifier.verify(&TOKEN, Timestamp::from_secs(NOW));
+        assert!(verified.is_err() || secret == encoded(SECRET));
     }
+}
+
+/// One bad key spoils no other; each is used or skipped, and none is a secret.
+fn key_set(bytes: &[u8]) {
+    let Ok(set) = Jwks::parse(bytes, &PUBLIC) else { return };
+    let members = members(bytes);
+    let listed = members.get("keys").and_then(Value::as_array).expect("keys is a list");
+    assert!(set.skipped().len() <= listed.len());
+    assert!(set.keys().iter().all(|key| PUBLIC.contains(&key.algorithm())));
+    let keys = RemoteKeys::pushed(set);
+    let verifier = JwtVerifier::builder(ISSUER, AUDIENCE).remote_keys(keys).build();
+    let verifier = verifier.expect("a verifier with pushed keys");
+    assert!(verifier.verify(&TOKEN, Timestamp::from_secs(NOW)).is_err());
 }
 
 /// The bytes are lines of cookies, in which [`GOOD`] stands for a good token.
@@ -174,18 +207,24 @@ fn at_once<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// An object of JSON, read once more by `serde_json`. No name stands in it twice.
+/// An object of JSON, read once more by `serde_json`.
 struct Members(Vec<(String, Value)>);
 
 fn members(json: &[u8]) -> Members {
-    let members: Members = serde_json::from_slice(json).expect("what is accepted is an object");
-    for (n, (name, _)) in members.0.iter().enumerate() {
-        assert!(members.0[..n].iter().all(|(other, _)| other != name), "{name:?} stands twice");
-    }
-    members
+    serde_json::from_slice(json).expect("what is accepted is an object")
 }
 
 impl Members {
+    /// No name stands in it twice, of those that anybody looks at where `read` names them.
+    fn assert_unique(self, read: Option<&[&str]>) -> Self {
+        for (n, (name, _)) in self.0.iter().enumerate() {
+            let twice = self.0[..n].iter().any(|(other, _)| other == name);
+            let is_read = read.is_none_or(|read| read.contains(&name.as_str()));
+            assert!(!(twice && is_read), "{name:?} stands twice");
+        }
+        self
+    }
+
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }

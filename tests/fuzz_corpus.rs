@@ -110,7 +110,11 @@ fn keys() {
     let files = vectors();
     let mut found = Vec::new();
     files.iter().for_each(|file| with_kty(file, &mut found));
-    seeds.extend(found.iter().map(|jwk| jwk.to_string().into_bytes()));
+    for jwk in found {
+        seeds.push(jwk.to_string().into_bytes());
+        // A set in which others follow, or the same one again.
+        seeds.push(json!({ "keys": [jwk, 7, { "kty": "AKP" }, jwk] }).to_string().into_bytes());
+    }
     run("keys", doors::keys, seeds);
 }
 

@@ -71,7 +71,8 @@ pub(crate) fn sign_in(
             Envelope::convotic()
                 .code(RejectionKind::MissingCredential, "missing_sign_in")
                 .code(RejectionKind::TokenInvalid, "invalid_sign_in")
-                .code(RejectionKind::TokenExpired, "sign_in_expired"),
+                .code(RejectionKind::TokenExpired, "sign_in_expired")
+                .code(RejectionKind::NotPermitted, "sign_in_denied"),
         ))
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::http::Uri;
 use keygate::jwt::remote::{HttpClient, RemoteKeys};
 use keygate::jwt::{JwtVerifier, Profile, VerifiedToken};
-use keygate::{Rejection, RejectionKind};
-use openidconnect::core::{CoreClient, CoreErrorResponseType, CoreProviderMetadata};
+use keygate::{Rejection, RejectionKind, SystemClock};
 use openidconnect::core::{CoreAuthenticationFlow, CoreTokenResponse};
+use openidconnect::core::{CoreClient, CoreErrorResponseType, CoreProviderMetadata};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
     EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
@@ -18,7 +18,6 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 
 use crate::http::{Http, is_on_loopback, is_safe};
-use crate::now;
 use crate::refusal::unavailable;
 
 /// Between attempts to find a provider that is away.
@@ -87,7 +86,7 @@ impl Provider {
         match self.find().await {
             Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
-                eprintln!("convotic: nobody can sign in yet: {error}");
+                eprintln!("convotic: nobody can sign in yet: {}", with_causes(&*error));
                 false
             }
         }
@@ -132,7 +131,7 @@ impl Provider {
     ) -> Result<VerifiedToken, Rejection> {
         let answer = self.exchange(code, pending.verifier).await?;
         let token = answer.id_token().ok_or_else(|| unavailable("an answer without ID token"))?;
-        let token = self.verifier.verify_and_ask(&token.to_string(), now()).await?;
+        let token = self.verifier.verify_or_fetch(&token.to_string(), &SystemClock::new()).await?;
         token.check_nonce(pending.nonce.secret())?;
         Ok(token)
     }
@@ -160,6 +159,11 @@ impl Provider {
     pub(crate) fn issuer(&self) -> &str {
         &self.registration.issuer
     }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// ID tokens are verified by the rules of the gates, with keys that follow the provider's.

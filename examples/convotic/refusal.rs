@@ -11,8 +11,6 @@ pub(crate) enum Refusal {
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
-    /// The person, or the provider for them, has said no.
-    SignInDenied,
     /// Rendered by the gate through which the request came.
     ByGate(Rejection),
 }
@@ -23,7 +21,6 @@ impl IntoResponse for Refusal {
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::SignInDenied => (StatusCode::FORBIDDEN, "sign_in_denied"),
             Self::ByGate(rejection) => return rejection.into_response(),
         };
         (status, Json(json!({ "error": code }))).into_response()

@@ -43,7 +43,9 @@ impl Settings {
         let Some(registration) = self.provider.clone() else { return Ok(None) };
         match &self.public_url {
             Some(url) => Ok(Some((registration, url.clone()))),
-            None if address.ip().is_loopback() => Ok(Some((registration, format!("http://{address}")))),
+            None if address.ip().is_loopback() => {
+                Ok(Some((registration, format!("http://{address}"))))
+            }
             // Neither the address nor the `Host` of a request says how browsers come here.
             None => Err("PUBLIC_URL is needed where a provider sends people back from elsewhere"),
         }

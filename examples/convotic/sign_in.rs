@@ -118,7 +118,7 @@ async fn come_back(
     let Query(answer) = answer.map_err(|_| Refusal::InvalidRequest)?;
     let pending = pending(&browser, &answer, sign_in.provider.issuer())?;
     // Whoever says no at the provider comes back too.
-    let code = answer.code.ok_or(Refusal::SignInDenied)?;
+    let code = answer.code.ok_or(Rejection::new(RejectionKind::NotPermitted))?;
     let person = sign_in.provider.identify(code, pending).await?;
     let session = sign_in.sessions.begin(&head, of(&person))?;
     let cookies = AppendHeaders([(SET_COOKIE, session), (SET_COOKIE, sign_in.cookie.clear())]);

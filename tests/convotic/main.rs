@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod process;
 mod sessions;
+mod sign_in;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -123,7 +123,13 @@ impl Drop for Server {
 /// The example with these variables, and none of the tester's own that would change it.
 fn command(name: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary(name));
-    command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV").env_remove("JWT_SECRET").env_remove("DATABASE_URL");
+    command.env("LISTEN", "127.0.0.1:0");
+    for name in ["APP_ENV", "DATABASE_URL", "JWT_SECRET", "PUBLIC_URL"] {
+        command.env_remove(name);
+    }
+    for name in ["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"] {
+        command.env_remove(name);
+    }
     command.envs(environment.iter().copied());
     command
 }
