@@ -1,11 +1,12 @@
 // A person in a browser: signs in to Convotic through the provider, uses the dashboard, and is then
 // lured to pages that send requests in their name. One line of JSON tells what came of it.
 //
-// Arguments: the browser, a folder for its profile, Convotic, the provider.
+// Arguments: the browser, a folder for its profile, the provider, Convotic, and other services like it.
 
 import { chromium } from 'playwright-core';
 
-const [executablePath, profile, app, provider] = process.argv.slice(-4);
+const given = process.argv.slice(1).filter((argument) => argument !== '--');
+const [executablePath, profile, provider, app, ...others] = given;
 const keys = `${app}/dashboard/api-keys`;
 
 const browser = await chromium.launchPersistentContext(profile, {
@@ -25,16 +26,20 @@ browser.setDefaultTimeout(60_000);
 const page = await browser.newPage();
 const seen = {};
 
-// The redirects of a sign-in, by their first pages.
+// The provider's second page, and where it leads.
+async function consented(service) {
+  await page.waitForSelector('input[name=prompt][value=consent]', { state: 'attached' });
+  await page.click('button[type=submit]');
+  await page.waitForURL(`${service}/dashboard/api-keys`);
+  return JSON.parse(await page.innerText('body'));
+}
+
 await page.goto(`${app}/auth/login`);
 seen.askedAt = new URL(page.url()).origin;
 await page.fill('input[name=login]', 'ada');
 await page.fill('input[name=password]', 'any');
 await page.click('button[type=submit]');
-await page.waitForSelector('input[name=prompt][value=consent]', { state: 'attached' });
-await page.click('button[type=submit]');
-await page.waitForURL(keys);
-seen.landed = JSON.parse(await page.innerText('body'));
+seen.landed = await consented(app);
 seen.cookies = await browser.cookies(app);
 
 // The dashboard's own page.
@@ -70,5 +75,14 @@ seen.planted = { status: planted.status(), body: await planted.text() };
 
 await page.goto(keys);
 seen.finally = JSON.parse(await page.innerText('body'));
+
+// The provider knows the person by now. Each service has tokens of another algorithm. They share
+// one cookie, as ports of one host do.
+seen.others = [];
+for (const other of others) {
+  await page.goto(`${other}/auth/login`);
+  seen.others.push(await consented(other));
+}
+
 await browser.close();
 console.log(JSON.stringify(seen));
