@@ -24,9 +24,15 @@ mod failures;
 mod identity;
 mod limits;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg_attr(not(feature = "redis"), path = "remote_off.rs")]
+mod remote;
 mod seats;
 mod standing;
 mod table;
+#[cfg(feature = "redis")]
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -38,4 +44,5 @@ pub use quota::{Algorithm, Quota};
 pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use limits::{Limits, Verdict};
+pub(crate) use remote::{Counted, CountError, Pending};
 pub(crate) use seats::Seats;

@@ -1,0 +1,26 @@
+-- Gives back what was taken, as far as time has not given it back.
+--
+-- For each key: algorithm, limit, window, cost, and when it was taken.
+
+for index, key in ipairs(KEYS) do
+  local first = index * 5 - 4
+  local algorithm, limit = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+  local count = read(key, algorithm, limit, tonumber(ARGV[first + 2]))
+  local cost, taken = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 4])
+  settle(count, now)
+  if count.elapsed then
+    local start = count.last - count.elapsed
+    if taken >= start then
+      count.used = math.max(0, count.used - cost)
+    elseif taken >= start - count.window then
+      count.past = math.max(0, count.past - cost)
+    end
+  else
+    local passed = math.min(math.max(count.last - taken, 0), count.window)
+    local leaked, rest = muldiv(count.limit, passed, count.window)
+    if rest > 0 then leaked = leaked + 1 end
+    count.used = math.max(0, count.used - math.max(0, cost - leaked))
+  end
+  keep(count, now)
+end
+return 1

@@ -1,0 +1,3 @@
+use crate::Private;
+
+pub(crate) const TESTS: &[(&str, Private)] = &[];

@@ -1,0 +1,3 @@
+use crate::Shared;
+
+pub(crate) const TESTS: &[(&str, Shared)] = &[];
