@@ -276,6 +276,11 @@ impl Slice {
         asked: u64,
         now: u64,
     ) {
+        self.spent = self.spent.saturating_sub(question.spent);
+        // It was on its way while the node moved into the next window.
+        if matches!(terms, Terms::Ahead { .. }) && self.number() > Some(reply.number) {
+            return;
+        }
         let left = reply.left.saturating_mul(1_000);
         if self.number() != Some(reply.number) {
             self.units = 0;
@@ -289,7 +294,6 @@ impl Slice {
             heard: now,
         });
         self.units = self.units.saturating_add(reply.lent);
-        self.spent = self.spent.saturating_sub(question.spent);
         self.refused = 0;
         if reply.lent > 0 {
             self.adapt(terms, now);
