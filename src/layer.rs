@@ -302,7 +302,7 @@ impl AuthLayer {
         Ok(self)
     }
 
-    /// Which refusals are logged where the feature `tracing` is on, instead of 10 a minute for each
+    /// Which refusals are logged where the feature `tracing` is on, instead of 100 a minute for each
     /// tenant and address.
     pub fn sample_refusals(mut self, sampling: RefusalSampling) -> Self {
         self.authenticator().sampling = sampling;

@@ -10,8 +10,8 @@ use crate::{TenantId, Timestamp};
 
 /// Tenants that are told apart at a time; addresses, too.
 const SOURCES: usize = 10_000;
-const EACH: u32 = 10;
-const ADDRESSES: u32 = 600;
+const EACH: u32 = 100;
+const ADDRESSES: u32 = 1000;
 
 /// Which refusals a gate logs: so many a minute for each tenant, and for each address where the
 /// caller is not known. The next one that is logged says how many were left out before it.
@@ -71,7 +71,7 @@ impl Default for RefusalSampling {
 }
 
 impl RefusalSampling {
-    /// 10 a minute for each tenant and each address, 600 for all addresses together, and 10 for
+    /// 100 a minute for each tenant and each address, 1,000 for all addresses together, and 100 for
     /// outages of a store, whoever meets them.
     pub fn new() -> Self {
         Self { each: EACH, addresses: ADDRESSES, counts: Arc::default() }

@@ -37,12 +37,12 @@ fn told(
 fn each_source_has_its_own_share_and_no_other() {
     let log = RefusalSampling::new();
     for name in ["acme", "other"] {
-        assert_eq!(told(&log, 1000, Some(&tenant(name)), v4(1)), 10, "{name}");
+        assert_eq!(told(&log, 1000, Some(&tenant(name)), v4(1)), 100, "{name}");
     }
     for from in [v4(1), v4(2), v6(1), v6(1 << 64), None] {
-        assert_eq!(told(&log, 1000, None, from), 10, "{from:?}");
+        assert_eq!(told(&log, 1000, None, from), 100, "{from:?}");
     }
-    assert_eq!(log.left_out(), 7 * 990);
+    assert_eq!(log.left_out(), 7 * 900);
 }
 
 /// A client with a network of its own has 2^64 addresses in it.
@@ -51,8 +51,8 @@ fn an_ipv6_network_is_one_source_and_a_mapped_address_is_the_ipv4_address() {
     let log = RefusalSampling::new();
     let told_of =
         (0..1000).filter(|host| log.admit(None, v6(7 << 64 | host), NOW).is_some()).count();
-    assert_eq!(told_of, 10);
-    assert_eq!(told(&log, 100, None, v4(9)), 10);
+    assert_eq!(told_of, 100);
+    assert_eq!(told(&log, 1000, None, v4(9)), 100);
     let mapped = Ipv4Addr::from_bits(9).to_ipv6_mapped();
     assert_eq!(told(&log, 100, None, Some(mapped.into())), 0);
 }
@@ -73,8 +73,8 @@ fn the_next_one_says_how_many_were_left_out() {
 fn addresses_together_are_bounded_and_tenants_do_not_suffer() {
     let log = RefusalSampling::new();
     let told_of = (0..100_000).filter(|from| log.admit(None, v4(*from), NOW).is_some()).count();
-    assert_eq!(told_of, 600);
-    assert_eq!(told(&log, 100, Some(&tenant("acme")), v4(1)), 10);
+    assert_eq!(told_of, 1000);
+    assert_eq!(told(&log, 1000, Some(&tenant("acme")), v4(1)), 100);
     assert!(log.admit_outage(NOW).is_some(), "an outage is not hidden");
     let later = NOW.saturating_add(MINUTE);
     assert_eq!(log.admit(None, v4(7_000), later), Some(1), "its own, not the others'");
@@ -83,9 +83,9 @@ fn addresses_together_are_bounded_and_tenants_do_not_suffer() {
 #[test]
 fn outages_are_sampled_for_themselves() {
     let log = RefusalSampling::new();
-    let told_of = (0..100).filter(|_| log.admit_outage(NOW).is_some()).count();
-    assert_eq!(told_of, 10);
-    assert_eq!(log.admit_outage(NOW.saturating_add(MINUTE)), Some(90));
+    let told_of = (0..1000).filter(|_| log.admit_outage(NOW).is_some()).count();
+    assert_eq!(told_of, 100);
+    assert_eq!(log.admit_outage(NOW.saturating_add(MINUTE)), Some(900));
 }
 
 /// More tenants than there is room for share one count; the next minute has room for others.
@@ -123,7 +123,7 @@ fn threads_and_clones_share_the_counts() {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert_eq!((told_of, log.left_out()), (10, 3990));
+    assert_eq!((told_of, log.left_out()), (100, 3900));
 }
 
 proptest! {

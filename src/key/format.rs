@@ -250,11 +250,14 @@ fn is_token68(b: u8) -> bool {
 /// Looks at every byte, sixteen at a time, which is faster than to stop at the first bad one: it needs
 /// no branches. The last sixteen may be looked at twice.
 fn is_base62(text: &[u8]) -> bool {
-    let good =
-        |part: &[u8]| part.iter().fold(true, |good, byte| good & byte.is_ascii_alphanumeric());
     let (parts, rest) = text.as_chunks::<16>();
-    let all = parts.iter().fold(true, |all, part| all & good(part));
-    all & text.last_chunk::<16>().map_or_else(|| good(rest), |last| good(last))
+    let good = parts.iter().fold(true, |good, part| good & all_base62(part));
+    good & text.last_chunk::<16>().map_or_else(|| all_base62(rest), |last| all_base62(last))
+}
+
+#[inline]
+fn all_base62(text: &[u8]) -> bool {
+    text.iter().fold(true, |good, byte| good & byte.is_ascii_alphanumeric())
 }
 
 /// CRC-32 of what stands before it, in base62: 62^6 is more than 2^32.

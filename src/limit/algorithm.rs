@@ -47,7 +47,7 @@ pub(crate) struct Decision {
 
 /// Takes `cost` at `now` if it fits. The new state is to be kept even when it does not: it holds
 /// what the clock has done, without the cost. A cost of 0 only looks, and is always admitted.
-#[inline]
+#[inline(always)]
 pub(crate) fn decide(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     let (state, at) = present(quota, state, now);
     let (mut state, elapsed) = settle(quota, state, at);

@@ -60,13 +60,7 @@ impl Cell {
     /// True when it counts for that account.
     #[inline]
     pub(crate) fn is(&self, account: Account<'_>) -> bool {
-        self.is_under(&account.quota) && self.identity.is(account.owner)
-    }
-
-    /// True when that is its quota.
-    #[inline]
-    pub(crate) fn is_under(&self, quota: &Quota) -> bool {
-        self.quota.get() == *quota
+        self.quota.get() == account.quota && self.identity.is(account.owner)
     }
 
     #[cfg(test)]
@@ -129,7 +123,7 @@ impl Counter {
     }
 
     /// What taking `cost` would give.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decide(&self, quota: &Quota, now: Timestamp, cost: u64) -> (State, Decision) {
         algorithm::decide(quota, self.state(), now.as_nanos(), cost)
     }

@@ -250,7 +250,9 @@ impl Limit {
     }
 
     /// What the caller asks of this limit; `None` if it does not apply to it.
-    #[inline]
+    ///
+    /// On the road of most requests, where a call and what it hands over cost as much as the work.
+    #[inline(always)]
     pub(super) fn claim<'a>(
         &'a self,
         caller: &Caller<'a>,
@@ -272,7 +274,7 @@ impl Limit {
         Some((identity, own.unwrap_or_else(|| self.plan_quota(caller.principal()))))
     }
 
-    #[inline]
+    #[inline(always)]
     fn cell<'a>(
         &self,
         principal: &'a Principal,
@@ -288,7 +290,7 @@ impl Limit {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn identity<'c>(&self, caller: &'c Caller<'_>, by_itself: bool) -> Option<Identity<'c>> {
         let principal = caller.principal();
         match &self.sharing {

@@ -221,14 +221,13 @@ impl Claim<'_> {
     }
 
     fn standing(&self, decision: Decision, now: Timestamp) -> Standing {
-        let reset_after = Duration::from_nanos(decision.reset);
         Standing {
             name: self.limit.shown_name().clone(),
             limit: self.quota.limit(),
             window: self.quota.window(),
             remaining: decision.remaining,
-            reset: now.saturating_add(reset_after),
-            reset_after,
+            reset: Timestamp::from_nanos(now.as_nanos().saturating_add(decision.reset)),
+            reset_after: Duration::from_nanos(decision.reset),
         }
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Seats([OnceLock<Seat>; 2]);
 struct Seat {
     table: u64,
     owner: Owner,
+    quota: Quota,
     cell: Arc<Cell>,
 }
 
@@ -60,7 +61,7 @@ impl Clone for Seats {
 
 /// The counter of `identity`, the record's key or tenant, in `table`: the one at hand beside the
 /// record, or the table's, which takes a seat if one is free.
-#[inline]
+#[inline(always)]
 pub(super) fn cell<'a>(
     record: &'a KeyRecord,
     table: &Table,
@@ -70,7 +71,7 @@ pub(super) fn cell<'a>(
 ) -> Result<Held<'a>, LimitError> {
     let Seats(seats) = record.seats();
     for seat in seats.iter().filter_map(OnceLock::get) {
-        if seat.table == table.id() && seat.owner.is(identity) && seat.cell.is_under(quota) {
+        if seat.table == table.id() && seat.owner.is(identity) && seat.quota == *quota {
             return Ok(Held::Seat(&seat.cell));
         }
     }
@@ -90,7 +91,7 @@ fn sit_down(
     let taken = seats.iter().filter_map(OnceLock::get).any(|seat| seat.table == table.id());
     for free in seats.iter().filter(|seat| !taken && seat.get().is_none()) {
         let owner = Owner::of(identity, record);
-        if free.set(Seat { table: table.id(), owner, cell: cell.clone() }).is_ok() {
+        if free.set(Seat { table: table.id(), owner, quota: *quota, cell: cell.clone() }).is_ok() {
             break;
         }
     }
