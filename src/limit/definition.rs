@@ -264,7 +264,7 @@ impl Limit {
     }
 
     /// Whom the caller is counted for, and under which quota.
-    #[inline]
+    #[inline(always)]
     pub(super) fn account<'c>(
         &'c self,
         caller: &'c Caller<'_>,

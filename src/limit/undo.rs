@@ -11,7 +11,7 @@ pub(super) fn give_back(quota: &Quota, state: State, now: u64, taken: u64, cost:
     let (mut state, elapsed) = settle(quota, state, at);
     let start = at - elapsed;
     match quota.algorithm() {
-        Algorithm::Gcra => state.used -= kept(quota, at, taken, cost).min(state.used),
+        Algorithm::Gcra => state = refill(quota, state, at, taken, cost),
         _ if taken >= start => state.used = state.used.saturating_sub(cost),
         _ if taken >= start.saturating_sub(quota.nanos()) => {
             state.past = state.past.saturating_sub(cost);
@@ -21,11 +21,14 @@ pub(super) fn give_back(quota: &Quota, state: State, now: u64, taken: u64, cost:
     state
 }
 
-/// What of `cost` has not leaked from a bucket since it was taken, rounded down.
-fn kept(quota: &Quota, at: u64, taken: u64, cost: u64) -> u64 {
-    let passed = at.saturating_sub(taken).min(quota.nanos());
-    let leaked = u128::from(passed) * u128::from(quota.limit());
-    cost.saturating_sub(leaked.div_ceil(u128::from(quota.nanos())) as u64)
+/// A bucket's state without what has not leaked of `cost` since it was taken.
+fn refill(quota: &Quota, state: State, at: u64, taken: u64, cost: u64) -> State {
+    let window = u128::from(quota.nanos());
+    let leaked = u128::from(at.saturating_sub(taken)) * u128::from(quota.limit());
+    let kept = (u128::from(cost) * window).saturating_sub(leaked);
+    let level = u128::from(state.used) * window + u128::from(state.past);
+    let level = level.saturating_sub(kept);
+    State { used: (level / window) as u64, past: (level % window) as u64, ..state }
 }
 
 impl Counter {

@@ -81,7 +81,8 @@ async fn all_or_none(url: &str) {
         assert!(told.is_limited());
         assert_eq!(remaining(told), [95, 0, 95], "what one refused was taken of none");
     }
-    assert_eq!(node.redis.stats().round_trips, 9, "one for each request, and one for the script");
+    let trips = node.redis.stats().round_trips;
+    assert!((8..=9).contains(&trips), "{trips}: one for each, and one if the script is not known");
 }
 
 async fn memory_is_given_back(url: &str) {

@@ -18,8 +18,13 @@ for index, key in ipairs(KEYS) do
   else
     local passed = math.min(math.max(count.last - taken, 0), count.window)
     local leaked, rest = muldiv(count.limit, passed, count.window)
-    if rest > 0 then leaked = leaked + 1 end
-    count.used = math.max(0, count.used - math.max(0, cost - leaked))
+    if leaked < cost then
+      count.used, count.past = count.used - (cost - leaked), count.past + rest
+      if count.past >= count.window then
+        count.used, count.past = count.used + 1, count.past - count.window
+      end
+      if count.used < 0 then count.used, count.past = 0, 0 end
+    end
   end
   keep(count, now)
 end

@@ -19,6 +19,8 @@ enum Event {
     /// What was taken for the last request that was admitted is given back.
     Restore { node: usize },
     Pass { nanos: u64 },
+    /// A node's clock lags by so much from now on.
+    Lag { node: usize, lag: u64 },
 }
 
 struct Node {
@@ -27,6 +29,8 @@ struct Node {
     ahead: u64,
     /// By how much that lags at most: 10 ms.
     lag: u64,
+    /// What it said last; it never goes back.
+    said: u64,
     flight: Option<Flight>,
     waiting: u64,
     last: Option<(u64, u64)>,
@@ -54,7 +58,8 @@ impl World {
         let node = |n: usize| Node {
             slice: Slice::default(),
             ahead: n as u64 * 977 * SECOND,
-            lag: n as u64 * 10 * MILLI / 3 % (10 * MILLI + 1),
+            lag: 0,
+            said: 0,
             flight: None,
             waiting: 0,
             last: None,
@@ -69,9 +74,10 @@ impl World {
         }
     }
 
-    fn clock(&self, node: usize) -> u64 {
-        let Node { ahead, lag, .. } = self.nodes[node];
-        self.now - START + ahead + 10 * MILLI - lag
+    fn clock(&mut self, node: usize) -> u64 {
+        let node = &mut self.nodes[node];
+        node.said = node.said.max(self.now - START + node.ahead + 10 * MILLI - node.lag);
+        node.said
     }
 
     fn happens(&mut self, event: Event) {
@@ -84,6 +90,7 @@ impl World {
             Event::GiveBack { node } => self.give_back(node % count),
             Event::Restore { node } => self.restore(node % count),
             Event::Pass { nanos } => self.now += nanos,
+            Event::Lag { node, lag } => self.nodes[node % count].lag = lag,
         }
     }
 
@@ -166,7 +173,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         5 => node.clone().prop_map(|node| Event::Arrive { node }),
         1 => node.clone().prop_map(|node| Event::Lose { node }),
         1 => node.clone().prop_map(|node| Event::GiveBack { node }),
-        1 => node.prop_map(|node| Event::Restore { node }),
+        1 => node.clone().prop_map(|node| Event::Restore { node }),
+        2 => (node, 0..=10 * MILLI).prop_map(|(node, lag)| Event::Lag { node, lag }),
+        2 => (0..20 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
         4 => (0..300 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
         1 => (0..3 * SECOND).prop_map(|nanos| Event::Pass { nanos }),
     ]
