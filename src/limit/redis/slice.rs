@@ -23,11 +23,11 @@ const DRIFT: u64 = 60 * SECOND;
 const LEAST: u64 = 400;
 /// A slice is to last for this part of the window.
 const LASTS: u64 = 24;
-/// Whoever is used up asks again after so many refusals, and this part of the window,
+/// Whoever is used up asks again after so many refusals, and this part of the window, or so long,
 const REFUSALS: u32 = 200;
-const RETRIED: u64 = 16;
-/// or after this part of the window in any case: others may have given back what they had.
-const ASKED: u64 = 8;
+const RETRIED: (u64, u64) = (16, 5 * SECOND);
+/// or after this in any case: others may have given back what they had.
+const ASKED: (u64, u64) = (8, 30 * SECOND);
 
 /// How a node counts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,8 @@ impl Slice {
 
     fn is_due(&self, window: Window, length: u64, now: u64) -> bool {
         let age = now.saturating_sub(window.heard);
-        age >= length / ASKED || self.refused >= REFUSALS && age >= length / RETRIED
+        let is_old = |(part, most): (u64, u64)| age >= (length / part).min(most);
+        is_old(ASKED) || self.refused >= REFUSALS && is_old(RETRIED)
     }
 
     /// Moves into the window that has surely begun. Nobody is known to have spent anything in it.

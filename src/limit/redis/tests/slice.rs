@@ -29,8 +29,7 @@ fn a_slice_is_over_when_its_window_is_however_late_the_answer_and_the_clock_are(
         let end = SECOND + 10 * SECOND;
         let said = end - LAG;
         assert_eq!(slice.look(terms, said, 1), Look::Ask, "the clock lags, and it is over");
-        let early = slice.look(terms, end - 30 * MILLI, 1);
-        assert_eq!(matches!(early, Look::Fits(_)), SECOND + late < end - 30 * MILLI || late > 0);
+        assert!(matches!(slice.look(terms, end - 30 * MILLI, 1), Look::Fits(_)));
     }
 }
 
