@@ -266,7 +266,7 @@ async fn no_password() {
     let limit = limit(day(9)).shared(redis.leased());
     let said = format!("{told:?} {redis:?} {limit:?} {:?} {:?}", redis.stats(), redis.exact());
     assert!(!said.contains(password), "{said}");
-    let wrong = RedisCounters::connect(&format!("redis://x:{password}@ho st/")).await.unwrap_err();
+    let wrong = RedisCounters::open(&format!("redis://x:{password}@ho st/")).unwrap_err();
     let wrong = format!("{wrong} {wrong:?}");
     assert!(wrong.contains("Redis URL") && !wrong.contains(password), "{wrong}");
 }

@@ -4,6 +4,7 @@
 mod cluster;
 mod exact;
 mod faults;
+mod feed;
 mod leased;
 mod node;
 mod nodes;
@@ -25,7 +26,7 @@ fn main() {
     let shared = [exact::TESTS, scripts::TESTS, leased::TESTS, nodes::TESTS];
     let mut trials: Vec<_> =
         shared.into_iter().flatten().map(|(name, test)| on_shared(&services, name, *test)).collect();
-    let private = [faults::TESTS, cluster::TESTS].into_iter().flatten();
+    let private = [faults::TESTS, cluster::TESTS, feed::TESTS].into_iter().flatten();
     trials.extend(private.map(|(name, test)| on_private(name, *test)));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();

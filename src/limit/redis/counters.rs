@@ -60,7 +60,7 @@ impl RedisCounters {
     /// # Errors
     ///
     /// When the URL can't be read, or outside of tokio's runtime. No error holds the URL.
-    pub async fn connect(url: &str) -> Result<Self, ConfigError> {
+    pub fn open(url: &str) -> Result<Self, ConfigError> {
         Ok(Self::at(url)?.start())
     }
 
@@ -68,12 +68,12 @@ impl RedisCounters {
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// As [`open`](Self::open).
     pub fn at(url: &str) -> Result<RedisSetup, ConfigError> {
         let what = "Redis URL";
         // What the parser says of a URL may quote it, and so is not kept.
-        let client = Client::open(url)
-            .map_err(|_| ConfigError::unusable(what, "not a URL of a Redis server"))?;
+        let unusable = |_| ConfigError::unusable(what, "not a URL of a Redis server");
+        let client = Client::open(url).map_err(unusable)?;
         let runtime = runtime()?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(usize::MAX)
@@ -81,10 +81,7 @@ impl RedisCounters {
             .set_response_timeout(None)
             .set_connection_timeout(Some(RECONNECT));
         let _inside = runtime.enter();
-        let connection = client
-            .get_connection_manager_lazy(config)
-            .map_err(|_| ConfigError::unusable(what, "not a URL of a Redis server"))?;
-        Self::over(connection)
+        Self::over(client.get_connection_manager_lazy(config).map_err(unusable)?)
     }
 
     /// Counts on the server behind a connection of your own, which must connect again by itself

@@ -117,11 +117,11 @@ impl Shared {
     /// it knew, nor while it is away and [`Away`] lets requests pass.
     ///
     /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example() -> Result<(), keygate::ConfigError> {
     /// use keygate::Quota;
     /// use keygate::limit::redis::RedisCounters;
     ///
-    /// let redis = RedisCounters::connect("redis://localhost/").await?;
+    /// let redis = RedisCounters::open("redis://localhost/")?;
     /// let shared = redis.approximate(4, 10)?;
     /// assert_eq!(shared.overshoot(&Quota::per_minute(1_000)?), 100);
     /// assert_eq!(redis.leased().overshoot(&Quota::per_minute(1_000)?), 0);
@@ -148,11 +148,11 @@ impl Limit {
     /// A clone under another name counts apart, too.
     ///
     /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example() -> Result<(), keygate::ConfigError> {
     /// use keygate::limit::redis::{Away, RedisCounters};
     /// use keygate::{Limit, Quota};
     ///
-    /// let redis = RedisCounters::connect("redis://localhost/").await?;
+    /// let redis = RedisCounters::open("redis://localhost/")?;
     /// // A million a day, never one more: each request asks.
     /// let daily = Limit::per_tenant(Quota::per_day(1_000_000)?)
     ///     .name("daily")?

@@ -51,6 +51,8 @@
 //! ```
 
 mod local;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::local::{LocalFeed, Subscription};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisFeed;
 use super::StoreError;
 use super::cached::News;
 use crate::{KeyDigest, KeyId, TenantId};
