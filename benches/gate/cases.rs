@@ -116,7 +116,7 @@ where
 }
 
 struct World {
-    store: MemoryStore,
+    records: Vec<KeyRecord>,
     floor: Arc<Keys>,
     known: Vec<HeaderValue>,
     unknown: Vec<HeaderValue>,
@@ -133,7 +133,7 @@ impl World {
     fn new(limit: u32) -> Self {
         let format = KeyFormat::sk();
         let generate = || format.generate(Environment::Live).expect("random numbers");
-        let store = MemoryStore::new();
+        let mut records = Vec::new();
         let floor = Keys::with_capacity_and_hasher(4 * KEYS, Default::default());
         let expires = unix_time() + 86_400;
         let mut known = Vec::new();
@@ -143,7 +143,7 @@ impl World {
                 KeyRecord::new(format!("key_{index}").as_str(), key.digest(), Tenant::new("acme"))
                     .with_access(ScopeSet::new(SCOPES).expect("scopes"))
                     .with_expires(Timestamp::from_secs(expires));
-            answer(store.insert(record)).expect("a new key");
+            records.push(record);
             let record = Record {
                 scopes: SCOPES.map(str::to_owned).into(),
                 expires,
@@ -157,16 +157,26 @@ impl World {
         let unknown: Vec<_> = (0..HOT).map(|_| bearer(generate().reveal())).collect();
         let mistyped = unknown.iter().map(mistype).collect();
         let tokens = (0..HOT).map(|index| bearer(&token(index, expires))).collect();
-        Self { store, floor: Arc::new(floor), known, unknown, mistyped, tokens }
+        Self { records, floor: Arc::new(floor), known, unknown, mistyped, tokens }
     }
 
     fn floor(&self, needed: &'static str, with_headers: bool) -> Floor<Hello> {
         Floor { inner: Hello, keys: Arc::clone(&self.floor), needed, with_headers }
     }
 
+    /// A store for each gate: a record has room for the counters of two, which is one more than services
+    /// have.
+    fn store(&self) -> MemoryStore {
+        let store = MemoryStore::new();
+        for record in &self.records {
+            answer(store.insert(record.clone())).expect("a new key");
+        }
+        store
+    }
+
     fn gate(&self, needed: &str, limit: u32, headers: RateLimitHeaders) -> keygate::Auth<Hello> {
         let quota = Quota::per_hour(u64::from(limit)).expect("a quota");
-        AuthLayer::new(self.store.clone())
+        AuthLayer::new(self.store())
             .require(Policy::all_of([needed]).expect("a policy"))
             .limit(Limit::per_key(quota))
             .expect("a limit")
