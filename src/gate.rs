@@ -6,8 +6,8 @@ use http::{HeaderMap, Request, Response};
 
 use crate::authenticator::{Admission, Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
-use crate::limit::{Counted, Pending};
 use crate::credential::has;
+use crate::limit::{Counted, Pending};
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};

@@ -51,18 +51,16 @@ where
     fn call(&mut self, mut request: Request<Req>) -> Self::Future {
         let now = self.gate.now();
         match self.gate.identify(Head::from(&request), now) {
-            Identity::Known(answer) => {
-                match self.gate.decide(&mut request, answer, now) {
-                    Passage::In(exit) => {
-                        ResponseFuture::calling(&self.gate, self.inner.call(request), exit)
-                    }
-                    Passage::Out(refusal) => ResponseFuture::refused(&self.gate, refusal),
-                    Passage::Counting(counting) => {
-                        let inner = self.take_ready();
-                        ResponseFuture::counting(&self.gate, counting, request, inner)
-                    }
+            Identity::Known(answer) => match self.gate.decide(&mut request, answer, now) {
+                Passage::In(exit) => {
+                    ResponseFuture::calling(&self.gate, self.inner.call(request), exit)
                 }
-            }
+                Passage::Out(refusal) => ResponseFuture::refused(&self.gate, refusal),
+                Passage::Counting(counting) => {
+                    let inner = self.take_ready();
+                    ResponseFuture::counting(&self.gate, counting, request, inner)
+                }
+            },
             Identity::Asked(question) => {
                 let inner = self.take_ready();
                 ResponseFuture::asking(&self.gate, question, request, inner)

@@ -6,6 +6,7 @@ use axum::extract::ConnectInfo;
 use axum::http::Extensions;
 use keygate::jwt::JwtVerifier;
 use keygate::limit::FailureBudget;
+use keygate::limit::redis::RedisCounters;
 use keygate::policy::{ClientAddress, Routes, SameOrigin};
 use keygate::render::Envelope;
 use keygate::store::KeyStore;
@@ -24,6 +25,7 @@ pub(crate) const COOKIE: &str = "__Host-session";
 pub(crate) fn api(
     store: impl KeyStore,
     environment: Environment,
+    limit: Limit,
     failures: FailureBudget,
 ) -> Result<AuthLayer, ConfigError> {
     // Keys hold full access to their workspace. Its bills are for people.
@@ -35,11 +37,21 @@ pub(crate) fn api(
         .key_formats([KeyFormat::cvtk()])?
         .environment(environment)
         .routes(routes)
-        .limit(Limit::per_tenant(Quota::per_minute(1000)?))?
+        .limit(limit)?
         .failures(failures)
         .client_address(peer())
         .realm("convotic")?
         .render(Envelope::convotic()))
+}
+
+/// A thousand requests a minute for a workspace; of all copies of the service together where they are
+/// given a server to count on. Most requests are counted without asking it.
+pub(crate) fn limit(redis: Option<&str>) -> Result<Limit, ConfigError> {
+    let limit = Limit::per_tenant(Quota::per_minute(1000)?);
+    Ok(match redis {
+        Some(url) => limit.shared(RedisCounters::open(url)?.leased()),
+        None => limit,
+    })
 }
 
 /// Opened by the cookie of a person who has signed in, and by nothing else.

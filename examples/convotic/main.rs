@@ -4,7 +4,7 @@
 //! never opens the API, and what people do there costs their programs no quota.
 //!
 //! ```text
-//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum
+//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum,redis
 //!
 //! curl -i -X POST http://127.0.0.1:3002/auth/demo
 //! curl -X POST http://127.0.0.1:3002/dashboard/api-keys -H 'Cookie: __Host-session=eyJ…' \
@@ -17,6 +17,7 @@
 //! | `LISTEN` | `127.0.0.1:3002` | where to listen; port 0 takes a free one |
 //! | `APP_ENV` | `production` | or `staging`, where keys are test keys |
 //! | `JWT_SECRET` | random | at least 32 bytes; sessions survive a restart only with the same one |
+//! | `REDIS_URL` | none | where limits are counted for all copies; without it, in memory |
 
 mod api;
 mod dashboard;
@@ -74,7 +75,8 @@ fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
     let failures = FailureBudget::new(Quota::per_minute(600)?);
-    let api = gates::api(store.clone(), settings.environment, failures.clone())?;
+    let limit = gates::limit(settings.redis.as_deref())?;
+    let api = gates::api(store.clone(), settings.environment, limit, failures.clone())?;
     let dashboard = gates::dashboard(sessions.verifier().clone(), failures)?;
     let app = App { store, sessions: Arc::new(sessions), environment: settings.environment };
     Ok(Router::new()

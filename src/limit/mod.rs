@@ -44,5 +44,5 @@ pub use quota::{Algorithm, Quota};
 pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use limits::{Limits, Verdict};
-pub(crate) use remote::{Counted, CountError, Pending};
+pub(crate) use remote::{CountError, Counted, Pending};
 pub(crate) use seats::Seats;

@@ -55,7 +55,11 @@ async fn as_memory_does(url: &str) {
             let standing = told.one();
             clock.set(standing.reset.saturating_sub(standing.reset_after));
             let expected = call(&memory, "t0", cost).await;
-            assert_eq!((told.kind, told.retry_after), (expected.kind, expected.retry_after), "{quota:?}");
+            assert_eq!(
+                (told.kind, told.retry_after),
+                (expected.kind, expected.retry_after),
+                "{quota:?}"
+            );
             assert_eq!(told.standings, expected.standings, "{quota:?}");
             refused += usize::from(!told.is_admitted());
         }
@@ -196,7 +200,10 @@ async fn names_tell_nothing(url: &str) {
     let secret = Limit::by(Quota::per_day(9).unwrap(), |_| Some("hunter2 } {".into()));
     let limits = [
         secret.shared(redis.exact()),
-        Limit::per_tenant(Quota::per_day(9).unwrap()).name("a } { name").unwrap().shared(redis.leased()),
+        Limit::per_tenant(Quota::per_day(9).unwrap())
+            .name("a } { name")
+            .unwrap()
+            .shared(redis.leased()),
     ];
     let node = Node::with(redis, limits).await;
     assert!(node.call("t0", 1).await.is_admitted());
@@ -223,9 +230,10 @@ async fn one_name_is_one_limit(url: &str) {
 
 async fn not_a_count(url: &str) {
     let prefix = unique();
-    let node =
-        Node::new(counters(url, &prefix, PATIENT), Quota::per_day(3).unwrap(), |redis| redis.exact())
-            .await;
+    let node = Node::new(counters(url, &prefix, PATIENT), Quota::per_day(3).unwrap(), |redis| {
+        redis.exact()
+    })
+    .await;
     assert!(node.call("t0", 1).await.is_admitted());
     let [key] = &keys(url, &prefix).await[..] else { panic!("one key") };
     for spoiled in ["1e300", "-1", "", "1,2,3"] {
@@ -252,9 +260,10 @@ async fn never(url: &str) {
 }
 
 async fn scripts_are_told(url: &str) {
-    let node =
-        Node::new(counters(url, &unique(), PATIENT), Quota::per_day(9).unwrap(), |redis| redis.exact())
-            .await;
+    let node = Node::new(counters(url, &unique(), PATIENT), Quota::per_day(9).unwrap(), |redis| {
+        redis.exact()
+    })
+    .await;
     for _ in 0..3 {
         let _: String = ask(url, "SCRIPT FLUSH").await;
         assert!(node.call("t0", 1).await.is_admitted());

@@ -79,7 +79,8 @@ async fn idle_goes_back(url: &str) {
     let (prefix, quota) = (unique(), Quota::new(1_000, Duration::from_secs(3_600)).unwrap());
     let clock = ManualClock::new(Timestamp::EPOCH);
     let redis = keygate::limit::redis::RedisCounters::at(url).unwrap();
-    let redis = redis.prefix(&prefix).unwrap().patience(PATIENT).unwrap().clock(clock.clone()).start();
+    let redis =
+        redis.prefix(&prefix).unwrap().patience(PATIENT).unwrap().clock(clock.clone()).start();
     let node = Node::new(redis, quota, |redis| redis.leased()).await;
     for _ in 0..10 {
         assert!(node.call("t0", 1).await.is_admitted());
@@ -132,7 +133,8 @@ async fn all_or_none(url: &str) {
         Limit::per_address(day(1_000)),
     ];
     let node = Node::with(redis, limits).await;
-    let remaining = |told: &Told| told.standings.iter().map(|one| one.remaining).collect::<Vec<_>>();
+    let remaining =
+        |told: &Told| told.standings.iter().map(|one| one.remaining).collect::<Vec<_>>();
     for left in (0..5).rev() {
         let told = node.call("t0", 1).await;
         assert_eq!(remaining(&told), [995 + left, left, 995 + left, 995 + left]);

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+#[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]
+mod copies;
 mod exact;
 mod faults;
 mod feed;
@@ -24,10 +26,15 @@ type Private = fn();
 fn main() {
     let services = Services::default();
     let shared = [exact::TESTS, scripts::TESTS, leased::TESTS, nodes::TESTS];
-    let mut trials: Vec<_> =
-        shared.into_iter().flatten().map(|(name, test)| on_shared(&services, name, *test)).collect();
+    let mut trials: Vec<_> = shared
+        .into_iter()
+        .flatten()
+        .map(|(name, test)| on_shared(&services, name, *test))
+        .collect();
     let private = [faults::TESTS, cluster::TESTS, feed::TESTS].into_iter().flatten();
     trials.extend(private.map(|(name, test)| on_private(name, *test)));
+    #[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]
+    trials.extend(copies::TESTS.iter().map(|(name, test)| on_private(name, *test)));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();
     conclusion.exit();

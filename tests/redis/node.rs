@@ -1,15 +1,15 @@
 //! A node: a gate with limits on a server, and how it is called.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
 use keygate::limit::redis::{RedisCounters, Shared};
 use keygate::store::{KeyAdmin, MemoryStore};
 use keygate::{
-    AuthLayer, Authenticator, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Quota, RejectionKind, Standing,
-    Tenant,
+    AuthLayer, Authenticator, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Quota,
+    RejectionKind, Standing, Tenant,
 };
 
 /// Far more than a test's server needs: that it is busy with other tests is no fault of its own.
@@ -66,12 +66,19 @@ impl Told {
 
 impl Node {
     /// One limit per tenant.
-    pub(crate) async fn new(redis: RedisCounters, quota: Quota, shared: impl Fn(&RedisCounters) -> Shared) -> Self {
+    pub(crate) async fn new(
+        redis: RedisCounters,
+        quota: Quota,
+        shared: impl Fn(&RedisCounters) -> Shared,
+    ) -> Self {
         let limit = limit(quota).shared(shared(&redis));
         Self::with(redis, [limit]).await
     }
 
-    pub(crate) async fn with(redis: RedisCounters, limits: impl IntoIterator<Item = Limit>) -> Self {
+    pub(crate) async fn with(
+        redis: RedisCounters,
+        limits: impl IntoIterator<Item = Limit>,
+    ) -> Self {
         Self { gate: gate(limits, None::<keygate::SystemClock>).await, redis }
     }
 

@@ -30,8 +30,12 @@ struct Load {
 }
 
 /// How long a node waits between its requests, which come three at a time.
-const PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_micros(500), Duration::from_millis(3), Duration::from_millis(40)];
+const PAUSES: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_micros(500),
+    Duration::from_millis(3),
+    Duration::from_millis(40),
+];
 
 /// Four nodes, of which the first calls as often as it can and the others less and less.
 async fn load(url: &str, quota: Quota, mode: Mode) -> Load {
@@ -50,7 +54,9 @@ async fn load(url: &str, quota: Quota, mode: Mode) -> Load {
     let mut requests = 0;
     for (admitted, sent) in tasks.join_all().await {
         requests += sent;
-        admitted.into_iter().for_each(|(window, count)| *windows.entry(window).or_default() += count);
+        admitted
+            .into_iter()
+            .for_each(|(window, count)| *windows.entry(window).or_default() += count);
     }
     // The first and the last were not seen whole.
     let admitted: Vec<_> = windows.into_values().collect();
@@ -108,7 +114,9 @@ async fn approximate(url: &str) {
 
 async fn beside(url: &str) {
     let redis = counters(url, &unique(), PATIENT);
-    let node = Node::new(redis, Quota::per_day(100_000).unwrap(), |redis| redis.approximate(4, 40).unwrap());
+    let node = Node::new(redis, Quota::per_day(100_000).unwrap(), |redis| {
+        redis.approximate(4, 40).unwrap()
+    });
     let node = node.await;
     for _ in 0..20_000 {
         assert!(node.call("t0", 1).await.is_admitted());

@@ -110,7 +110,8 @@ fn any_call() -> impl Strategy<Value = (i64, u64)> {
 
 /// Keys must not run out while time stands still for them: the server's own clock ends them.
 fn at_any_time(url: &str) {
-    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
     let calls = prop::collection::vec(any_call(), 1..40);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let done = runner.run(&(any_quota(), calls), |(quota, calls)| {

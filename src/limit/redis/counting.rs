@@ -17,11 +17,11 @@ use super::link::{Link, Trouble};
 use super::part::{Look, Part};
 use super::script::{Call, Taken, taken};
 use super::slot::Flight;
+use crate::Timestamp;
 use crate::limit::algorithm::Answer;
 use crate::limit::cell::LimitError;
 use crate::limit::quota::Quota;
 use crate::limit::{Standings, Verdict};
-use crate::Timestamp;
 
 /// How often all is tried again, at most, for a request that others overtake.
 const TURNS: usize = 16;

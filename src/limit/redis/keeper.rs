@@ -42,9 +42,8 @@ impl Keeper {
         let mut due: Vec<_> =
             self.all().iter().flat_map(|slots| slots.settle(now, at_once)).collect();
         due.sort_by_key(|due| due.slot.key.tag);
-        let is_one_call = |one: &Due, other: &Due| {
-            !link.is_cluster || one.slot.key.tag == other.slot.key.tag
-        };
+        let is_one_call =
+            |one: &Due, other: &Due| !link.is_cluster || one.slot.key.tag == other.slot.key.tag;
         for group in due.chunk_by_mut(is_one_call) {
             for some in group.chunks_mut(AT_ONCE) {
                 tell(link, some).await;

@@ -39,7 +39,13 @@ pub(crate) struct Key {
 
 impl Key {
     /// The count of `owner` under `quota` in the limit `limit`, beside the others of `tag`.
-    pub(super) fn new(prefix: &str, tag: Digest, owner: Digest, quota: &Quota, limit: &str) -> Self {
+    pub(super) fn new(
+        prefix: &str,
+        tag: Digest,
+        owner: Digest,
+        quota: &Quota,
+        limit: &str,
+    ) -> Self {
         let letter = match quota.algorithm() {
             Algorithm::FixedWindow => 'f',
             Algorithm::SlidingWindow => 's',
@@ -69,4 +75,3 @@ pub(super) fn check_prefix(prefix: String) -> Result<String, ConfigError> {
     }
     Ok(prefix)
 }
-

@@ -43,10 +43,16 @@ pub(crate) struct Part {
 
 /// Where it is counted.
 enum Place {
-    Memory { cell: Arc<Cell>, quota: Quota },
+    Memory {
+        cell: Arc<Cell>,
+        quota: Quota,
+    },
     Slice(Arc<Slot>),
     /// On the server; with a slice that could not decide.
-    Server { key: Key, slot: Option<Arc<Slot>> },
+    Server {
+        key: Key,
+        slot: Option<Arc<Slot>>,
+    },
     /// Nowhere: the server is away and the limit lets requests pass.
     Open,
 }

@@ -8,11 +8,11 @@ use super::link::Link;
 use super::slice::Terms;
 use super::slot::{Account, Slot};
 use super::slots::Slots;
+use crate::ConfigError;
 use crate::limit::cell::LimitError;
 use crate::limit::identity::Identity;
 use crate::limit::quota::{Algorithm, Quota};
 use crate::limit::{Limit, LimitName};
-use crate::ConfigError;
 
 /// Shorter windows than this, in nanoseconds, pass before a slice is worth its round trip.
 const SHORTEST: u64 = 1_000_000_000;
@@ -221,4 +221,3 @@ pub(super) fn share(quota: &Quota, nodes: u32) -> Quota {
     let limit = (quota.limit() / u64::from(nodes.max(1))).max(1);
     Quota::restored(limit, quota.millis(), quota.algorithm())
 }
-

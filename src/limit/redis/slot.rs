@@ -91,9 +91,7 @@ impl Slot {
     }
 
     pub(super) fn is(&self, account: &Account<'_>) -> bool {
-        self.quota == *account.quota
-            && self.owner.is(account.owner)
-            && self.limit == *account.limit
+        self.quota == *account.quota && self.owner.is(account.owner) && self.limit == *account.limit
     }
 
     pub(super) fn owner(&self) -> Parts<'_> {

@@ -45,9 +45,8 @@ fn bursting(n: u64, all: u64) -> usize {
 fn run(terms: Terms, demand: u64, windows: u64, load: Load) -> Sums {
     let (_, window) = bounds(terms);
     let (mut server, mut sums) = (Server::default(), Sums::default());
-    let mut nodes: Vec<Node> = (0..NODES)
-        .map(|_| Node { slice: Slice::default(), flight: None, waiting: 0 })
-        .collect();
+    let mut nodes: Vec<Node> =
+        (0..NODES).map(|_| Node { slice: Slice::default(), flight: None, waiting: 0 }).collect();
     for n in 0..demand * windows {
         let at = START + n * window / demand;
         for node in &mut nodes {
@@ -116,7 +115,12 @@ fn four_uneven_nodes_use_ninety_nine_of_a_hundred_and_never_more() {
                     let least = *sums.admitted.values().take(3).min().unwrap();
                     if std::env::var_os("SHOW").is_some() {
                         let window = window / SECOND;
-                        println!("{limit:>7} {window:>3}s {name:>9} x{:>5.2} used {:.4} trips 1/{:.0}", demand as f64 / limit as f64, least as f64 / limit as f64, sums.requests as f64 / sums.trips as f64);
+                        println!(
+                            "{limit:>7} {window:>3}s {name:>9} x{:>5.2} used {:.4} trips 1/{:.0}",
+                            demand as f64 / limit as f64,
+                            least as f64 / limit as f64,
+                            sums.requests as f64 / sums.trips as f64
+                        );
                         continue;
                     }
                     assert!(most <= limit);

@@ -8,19 +8,37 @@ use super::*;
 /// What happens next, to which node.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Request { node: usize, cost: u64 },
+    Request {
+        node: usize,
+        cost: u64,
+    },
     /// The server answers what a node has asked.
-    Answer { node: usize },
+    Answer {
+        node: usize,
+    },
     /// The answer arrives.
-    Arrive { node: usize },
+    Arrive {
+        node: usize,
+    },
     /// Question or answer is lost: the node gives up waiting.
-    Lose { node: usize },
-    GiveBack { node: usize },
+    Lose {
+        node: usize,
+    },
+    GiveBack {
+        node: usize,
+    },
     /// What was taken for the last request that was admitted is given back.
-    Restore { node: usize },
-    Pass { nanos: u64 },
+    Restore {
+        node: usize,
+    },
+    Pass {
+        nanos: u64,
+    },
     /// A node's clock lags by so much from now on.
-    Lag { node: usize, lag: u64 },
+    Lag {
+        node: usize,
+        lag: u64,
+    },
 }
 
 struct Node {
