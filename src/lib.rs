@@ -55,6 +55,7 @@
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
 //! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
 //! | `postgres` | | [`store`] on a server: `PostgresStore` |
+//! | `redis` | | `limit::redis`: limits that many machines share; `store::feed::RedisFeed` |
 //! | `conformance` | | `store::conformance`, the tests of a store of your own |
 //! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
 //!

@@ -6,7 +6,6 @@ use axum::extract::ConnectInfo;
 use axum::http::Extensions;
 use keygate::jwt::JwtVerifier;
 use keygate::limit::FailureBudget;
-use keygate::limit::redis::RedisCounters;
 use keygate::policy::{ClientAddress, Routes, SameOrigin};
 use keygate::render::Envelope;
 use keygate::store::KeyStore;
@@ -44,14 +43,9 @@ pub(crate) fn api(
         .render(Envelope::convotic()))
 }
 
-/// A thousand requests a minute for a workspace; of all copies of the service together where they are
-/// given a server to count on. Most requests are counted without asking it.
-pub(crate) fn limit(redis: Option<&str>) -> Result<Limit, ConfigError> {
-    let limit = Limit::per_tenant(Quota::per_minute(1000)?);
-    Ok(match redis {
-        Some(url) => limit.shared(RedisCounters::open(url)?.leased()),
-        None => limit,
-    })
+/// A thousand requests a minute for a workspace.
+pub(crate) fn limit() -> Result<Limit, ConfigError> {
+    Ok(Limit::per_tenant(Quota::per_minute(1000)?))
 }
 
 /// Opened by the cookie of a person who has signed in, and by nothing else.

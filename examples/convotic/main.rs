@@ -33,8 +33,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use keygate::limit::FailureBudget;
+use keygate::limit::redis::RedisCounters;
 use keygate::store::MemoryStore;
-use keygate::{Clock, Environment, Quota, SystemClock, Timestamp};
+use keygate::{Clock, ConfigError, Environment, Limit, Quota, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::refusal::Refusal;
@@ -75,7 +76,7 @@ fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
     let failures = FailureBudget::new(Quota::per_minute(600)?);
-    let limit = gates::limit(settings.redis.as_deref())?;
+    let limit = limit(settings.redis.as_deref())?;
     let api = gates::api(store.clone(), settings.environment, limit, failures.clone())?;
     let dashboard = gates::dashboard(sessions.verifier().clone(), failures)?;
     let app = App { store, sessions: Arc::new(sessions), environment: settings.environment };
@@ -84,6 +85,16 @@ fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
         .merge(dashboard::routes(&app).layer(dashboard))
         .fallback(not_found)
         .with_state(app))
+}
+
+/// Of all copies of the service together where they are given a server to count on; most requests are
+/// counted without asking it.
+fn limit(redis: Option<&str>) -> Result<Limit, ConfigError> {
+    let limit = gates::limit()?;
+    Ok(match redis {
+        Some(url) => limit.shared(RedisCounters::open(url)?.leased()),
+        None => limit,
+    })
 }
 
 async fn not_found() -> Refusal {

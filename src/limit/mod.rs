@@ -3,7 +3,8 @@
 //! A [`Quota`] says how much in how long, a [`Limit`] who shares it, a [`Standing`] where a caller
 //! stands; [`FailureBudget`] bounds what those may try whose credentials are refused. A request is
 //! counted by all limits of its gate or by none. Everything is counted in memory, in one process, in
-//! nanoseconds; nothing runs in the background.
+//! nanoseconds, and nothing runs in the background, unless a limit is shared by many machines: the
+//! feature `redis` brings `limit::redis`.
 //!
 //! ```
 //! use keygate::{Limit, Quota};

@@ -143,7 +143,7 @@ impl Limit {
     /// Counts on a server that many machines share, instead of in this process.
     ///
     /// All limits of one [name](Self::name) and quota that are counted there under one
-    /// [prefix](RedisCounters::prefix) are one limit, on whatever machine and in whatever gate; where
+    /// [prefix](super::RedisSetup::prefix) are one limit, on whatever machine and in whatever gate; where
     /// two of a service are to count apart, give them names.
     /// A clone under another name counts apart, too.
     ///
