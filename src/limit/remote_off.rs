@@ -10,7 +10,7 @@ use crate::Timestamp;
 pub(crate) type CountError = LimitError;
 
 /// There is none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Remote {}
 
 /// Nobody is asked.
@@ -23,12 +23,12 @@ pub(crate) struct Counted {
 
 impl Remote {
     pub(super) fn count(
-        self,
+        &self,
         _: &[Limit],
         _: &Caller<'_>,
         _: Timestamp,
         _: &mut Standings,
     ) -> Result<Result<Verdict, Pending>, CountError> {
-        match self {}
+        match *self {}
     }
 }

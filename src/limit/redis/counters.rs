@@ -31,6 +31,7 @@ const RECONNECT: Duration = Duration::from_secs(1);
 ///
 /// A server that loses what it knew (a restart without persistence, a failover to a replica that
 /// lagged) counts from 0: in the windows in which that happens, a caller may get its limit once more.
+/// So does one that evicts keys: let `maxmemory-policy` be `noeviction`. Every key expires by itself.
 #[derive(Clone)]
 pub struct RedisCounters(Arc<Inner>);
 
@@ -122,6 +123,10 @@ impl RedisCounters {
     /// A request that costs more than the node has and the server has left is refused even if other
     /// nodes have slices that would be enough together.
     ///
+    /// In the last 15 ms of a window, by which clocks may lag, the server is asked for each request, so
+    /// windows of a few seconds save fewer round trips. Up to 100,000 callers have slices at a time, of
+    /// about 500 bytes; those beyond are exact.
+    ///
     /// Slices need windows that begin anew: quotas in sliding windows, GCRA, and windows below a
     /// second are [exact](Self::exact).
     pub fn leased(&self) -> Shared {
@@ -148,7 +153,8 @@ impl RedisCounters {
         self.0.link.counts.stats(self.0.link.circuit.is_open())
     }
 
-    /// Gives back all slices and tells what was spent: for a node that is about to stop.
+    /// Gives back all slices and tells what was spent: for a node that is about to stop, when it
+    /// serves no more requests.
     pub async fn release(&self) {
         self.0.keeper.settle(&self.0.link, true).await;
     }

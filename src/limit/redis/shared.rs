@@ -28,8 +28,9 @@ pub enum Away {
     /// It passes this limit uncounted.
     Allow,
     /// It is counted in memory, against this node's share of the quota: one part in so many, rounded
-    /// down, at least 1. What was used before the server went away is not known to it: in the window
-    /// in which that happens, a caller may get the limit once more.
+    /// down, at least 1. Clients are told what is left of that. What was used before the server went
+    /// away is not known to it: in the window in which that happens, a caller may get the limit once
+    /// more.
     ///
     /// 0 is taken for 1.
     Share {

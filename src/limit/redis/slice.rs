@@ -337,8 +337,10 @@ impl Slice {
         (question.back + question.spent > 0).then_some(question)
     }
 
-    /// True when forgetting it loses nothing: it has nothing of a window that may still last.
+    /// True when forgetting it costs no more than asking again: it has nothing of a window that may
+    /// still last, or nothing at all and was not used for long.
     pub(super) fn is_over(&self, now: u64) -> bool {
-        self.spent == 0 && self.window.is_none_or(|window| now >= window.over)
+        let is_idle = self.units == 0 && now.saturating_sub(self.used) >= DRIFT;
+        self.spent == 0 && (is_idle || self.window.is_none_or(|window| now >= window.over))
     }
 }

@@ -116,7 +116,8 @@ impl Slot {
         let flight = Flight::new();
         state.flight = Some(Arc::clone(&flight));
         drop(state);
-        link.runtime.spawn(fly(Arc::clone(self), Arc::clone(link)));
+        let landing = Landing { slot: Arc::clone(self), link: Arc::clone(link), answered: None };
+        link.runtime.spawn(fly(landing));
         Ok(flight)
     }
 
@@ -182,8 +183,7 @@ impl Drop for Due {
 }
 
 /// Asks for a slice, and again for those who came meanwhile if it is not enough for them.
-async fn fly(slot: Arc<Slot>, link: Arc<Link>) {
-    let mut landing = Landing { slot, link, answered: None };
+async fn fly(mut landing: Landing) {
     for _ in 0..ROUNDS {
         let Some((question, asked)) = landing.question() else { return };
         let reply = ask(&landing.slot, &landing.link, question).await;

@@ -15,7 +15,7 @@ pub struct RedisStats {
     pub opened: u64,
     /// True while it is given up.
     pub is_away: bool,
-    /// Decisions of leased and approximate limits that needed no round trip.
+    /// Requests that leased and approximate limits let in by themselves.
     pub local: u64,
     /// Requests refused because the server was away: [`Away::Refuse`](super::Away::Refuse).
     pub refused: u64,

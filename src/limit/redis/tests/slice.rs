@@ -117,6 +117,25 @@ fn what_is_given_back_is_not_spent() {
 }
 
 #[test]
+fn what_has_nothing_and_is_idle_is_forgotten() {
+    let day = 86_400 * SECOND;
+    for terms in [leased(LIMIT, day), ahead(LIMIT, day, 10)] {
+        let mut slice = Slice::default();
+        asked(&mut slice, terms, 0, 0, reply(day, 100, 0));
+        assert!(!slice.is_over(59 * SECOND));
+        assert!(slice.is_over(60 * SECOND));
+    }
+    let (mut lent, mut spent) = (Slice::default(), Slice::default());
+    let terms = leased(LIMIT, day);
+    asked(&mut lent, terms, 0, 0, reply(day, 100, 50));
+    assert!(!lent.is_over(3_600 * SECOND) && lent.is_over(day + SECOND));
+    let terms = ahead(LIMIT, day, 10);
+    asked(&mut spent, terms, 0, 0, reply(day, 100, 0));
+    spent.take(terms, 0, 1);
+    assert!(!spent.is_over(2 * day), "it is yet to be told");
+}
+
+#[test]
 fn slices_fit_the_rate_at_which_they_are_used() {
     let terms = leased(100_000, 24 * SECOND);
     let mut slice = Slice::default();
