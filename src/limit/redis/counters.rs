@@ -125,7 +125,7 @@ impl RedisCounters {
     ///
     /// In the last 15 ms of a window, by which clocks may lag, the server is asked for each request, so
     /// windows of a few seconds save fewer round trips. Up to 100,000 callers have slices at a time, of
-    /// about 500 bytes; those beyond are exact.
+    /// about 600 bytes; those beyond are exact.
     ///
     /// Slices need windows that begin anew: quotas in sliding windows, GCRA, and windows below a
     /// second are [exact](Self::exact).

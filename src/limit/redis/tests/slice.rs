@@ -154,3 +154,10 @@ fn slices_fit_the_rate_at_which_they_are_used() {
     let want = slice.question(terms, now, 1).want;
     assert!((900..=1_100).contains(&want), "{want}");
 }
+
+#[test]
+fn a_slot_stays_within_what_is_said_of_it() {
+    // Its key's name and its identity are at most 200 bytes and 66, its place in the table 16.
+    let slot = size_of::<crate::limit::redis::slot::Slot>() + 16 + 200 + 66 + 16;
+    assert!(slot <= 600, "{slot}");
+}
