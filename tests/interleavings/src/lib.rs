@@ -17,4 +17,8 @@ mod flights;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod moves;
+#[cfg(test)]
+mod room;
+#[cfg(test)]
 mod world;
