@@ -154,9 +154,9 @@ impl RedisCounters {
     }
 
     /// Gives back all slices and tells what was spent: for a node that is about to stop, when it
-    /// serves no more requests.
+    /// serves no more requests. Takes a second at most for what is on its way.
     pub async fn release(&self) {
-        self.0.keeper.settle(&self.0.link, true).await;
+        self.0.keeper.release(&self.0.link).await;
     }
 
     pub(super) fn link(&self) -> &Arc<Link> {

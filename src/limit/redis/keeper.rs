@@ -14,6 +14,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Looking through the slots takes at most one part in so many of a processor's time.
 const EFFORT: u32 = 20;
 const WITHIN: Duration = Duration::from_secs(1);
+/// A slice that is on its way arrives about so soon.
+const ARRIVAL: Duration = Duration::from_millis(2);
 /// How many counts one script settles; the server does nothing else meanwhile.
 const AT_ONCE: usize = 64;
 
@@ -31,6 +33,19 @@ impl Keeper {
     fn all(&self) -> Vec<Arc<Slots>> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Tells the server all that there is to tell; what is on its way is waited for.
+    pub(super) async fn release(&self, link: &Arc<Link>) {
+        let end = Instant::now() + WITHIN;
+        loop {
+            let more_to_come = self.all().iter().any(|slots| slots.are_in_flight());
+            self.settle(link, true).await;
+            if !more_to_come || Instant::now() >= end {
+                return;
+            }
+            sleep(ARRIVAL).await;
+        }
     }
 
     /// Tells the server whatever is due, or all that there is to tell.

@@ -154,6 +154,11 @@ impl Slot {
         self.lock().map_or(remaining, |mut state| state.slice.show(number, remaining))
     }
 
+    /// True while a slice is on its way.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.lock().is_ok_and(|state| state.flight.is_some())
+    }
+
     /// True when nobody loses anything if it is forgotten.
     pub(super) fn is_over(&self, now: u64) -> bool {
         self.lock().is_ok_and(|state| state.flight.is_none() && state.slice.is_over(now))

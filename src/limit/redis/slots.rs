@@ -59,6 +59,12 @@ impl Slots {
         all
     }
 
+    /// True while a slice of one of them is on its way.
+    pub(super) fn are_in_flight(&self) -> bool {
+        let mut shards = self.shards.iter().filter_map(|shard| shard.lock().ok());
+        shards.any(|shard| shard.iter().any(|slot| slot.is_in_flight()))
+    }
+
     fn hash(&self, owner: Parts<'_>, quota: &Quota) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(quota.mixed());

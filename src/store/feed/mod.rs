@@ -47,7 +47,7 @@
 //! }
 //! ```
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod backoff;
 mod local;
 #[cfg(feature = "redis")]
@@ -58,7 +58,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(super) use self::backoff::Backoff;
 pub use self::local::{LocalFeed, Subscription};
 #[cfg(feature = "redis")]

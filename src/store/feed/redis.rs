@@ -15,7 +15,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Feed, Heard, Invalidation};
+use super::{Backoff, Feed, Heard, Invalidation};
 use crate::ConfigError;
 use crate::store::StoreError;
 
@@ -24,8 +24,6 @@ const MAX_CHANNEL: usize = 256;
 const BEAT: Duration = Duration::from_secs(1);
 /// What is not answered in this time is a broken connection.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Between two attempts to connect or to publish: from, up to.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// Tells what other nodes have changed, over a channel of a Redis server (6 or newer, or Valkey).
 ///
@@ -63,7 +61,7 @@ pub struct RedisFeed {
     client: Client,
     channel: String,
     beat: Duration,
-    pause: Duration,
+    backoff: Backoff,
     state: State,
 }
 
@@ -84,7 +82,7 @@ impl RedisFeed {
         let client = client(url)
             .map_err(|_| ConfigError::unusable("Redis URL", "not a URL of a Redis server"))?;
         let (channel, state) = (CHANNEL.to_owned(), dial(&client, CHANNEL, BEAT, Duration::ZERO));
-        Ok(Self { client, channel, beat: BEAT, pause: PAUSES.0, state })
+        Ok(Self { client, channel, beat: BEAT, backoff: Backoff::default(), state })
     }
 
     /// Another channel. Services that share a server but no keys need different ones.
@@ -167,13 +165,13 @@ impl Feed for RedisFeed {
                 Ok(None) => {}
                 Ok(Some(heard)) => {
                     if matches!(heard, Heard::Alive { .. }) {
-                        self.pause = PAUSES.0;
+                        self.backoff.reset();
                     }
                     return Ok(heard);
                 }
                 Err(error) => {
-                    self.redial(self.pause);
-                    self.pause = (self.pause * 2).min(PAUSES.1);
+                    let wait = self.backoff.wait();
+                    self.redial(wait);
                     return Err(error);
                 }
             }
@@ -289,9 +287,8 @@ fn read(message: Option<PushInfo>) -> Result<Option<Heard>, StoreError> {
     }
 }
 
-/// What can't be read may be anything.
 fn parse(text: &[u8]) -> Invalidation {
-    serde_json::from_slice(text).unwrap_or(Invalidation::Everything)
+    std::str::from_utf8(text).map_or(Invalidation::Everything, Invalidation::read)
 }
 
 /// A connection that publishes, made when it is needed.
@@ -328,11 +325,10 @@ impl Publisher {
 
     /// Publishes, however long that takes.
     async fn insist(&mut self, mut what: Invalidation) {
-        let mut pause = PAUSES.0;
+        let mut backoff = Backoff::default();
         while self.publish(&what).await.is_err() {
             what = Invalidation::Everything;
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
+            sleep(backoff.wait()).await;
         }
     }
 }
