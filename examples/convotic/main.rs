@@ -5,7 +5,7 @@
 //! where people come back from the OpenID provider at which they have signed in.
 //!
 //! ```text
-//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum,remote
+//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum,redis,remote
 //!
 //! curl -i -X POST http://127.0.0.1:3002/auth/demo
 //! curl -X POST http://127.0.0.1:3002/dashboard/api-keys -H 'Cookie: __Host-session=eyJ…' \
@@ -18,6 +18,7 @@
 //! | `LISTEN` | `127.0.0.1:3002` | where to listen; port 0 takes a free one |
 //! | `APP_ENV` | `production` | or `staging`, where keys are test keys |
 //! | `JWT_SECRET` | random | at least 32 bytes; sessions survive a restart only with the same one |
+//! | `REDIS_URL` | none | where limits are counted for all copies; without it, in memory |
 //! | `OIDC_ISSUER` | | the provider, such as `https://accounts.google.com`; plain http on loopback only |
 //! | `OIDC_CLIENT_ID`, `OIDC_CLIENT_SECRET` | | what the provider calls Convotic, and its proof |
 //! | `PUBLIC_URL` | `http://` and `LISTEN` | where browsers find it, such as `https://app.convotic.com` |
@@ -42,9 +43,10 @@ use std::process::ExitCode;
 
 use axum::Router;
 use keygate::limit::FailureBudget;
+use keygate::limit::redis::RedisCounters;
 use keygate::session::Sessions;
 use keygate::store::MemoryStore;
-use keygate::{Clock, Environment, Quota, SystemClock, Timestamp};
+use keygate::{Clock, ConfigError, Environment, Limit, Quota, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::provider::Provider;
@@ -90,7 +92,8 @@ async fn service(settings: &Settings, address: SocketAddr) -> Result<Router, Box
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
     let failures = FailureBudget::new(Quota::per_minute(600)?);
-    let api = gates::api(store.clone(), settings.environment, failures.clone())?;
+    let limit = limit(settings.redis.as_deref())?;
+    let api = gates::api(store.clone(), settings.environment, limit, failures.clone())?;
     let dashboard = gates::dashboard(&sessions, failures.clone())?;
     let app = App { store, sessions, environment: settings.environment };
     let (signed_out, signed_in) = match settings.provider(address)? {
@@ -108,6 +111,16 @@ async fn service(settings: &Settings, address: SocketAddr) -> Result<Router, Box
         .merge(signed_out)
         .fallback(not_found)
         .with_state(app))
+}
+
+/// Of all copies of the service together where they are given a server to count on; most requests are
+/// counted without asking it.
+fn limit(redis: Option<&str>) -> Result<Limit, ConfigError> {
+    let limit = gates::limit()?;
+    Ok(match redis {
+        Some(url) => limit.shared(RedisCounters::open(url)?.leased()),
+        None => limit,
+    })
 }
 
 async fn not_found() -> Refusal {

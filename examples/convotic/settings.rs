@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) secret: Vec<u8>,
     provider: Option<Registration>,
     public_url: Option<String>,
+    /// May hold a password, and so is never printed.
+    pub(crate) redis: Option<String>,
 }
 
 impl Settings {
@@ -30,6 +32,7 @@ impl Settings {
             },
             provider: provider()?,
             public_url: public_url()?,
+            redis: variable("REDIS_URL")?,
         })
     }
 }

@@ -95,7 +95,7 @@ fn a_change_of_a_tenant_reaches_entries_on_the_move() {
     every_order(3, || {
         let crowd = Crowd::new(2);
         crowd.ask(0);
-        let filling = go(&crowd, |crowd| drop((crowd.ask(1), crowd.ask(2))));
+        let filling = go(&crowd, |crowd| _ = (crowd.ask(1), crowd.ask(2)));
         *crowd.store.lock().unwrap() = [REVOKED; 3];
         crowd.cache.drop_where(|_| true).unwrap();
         assert_eq!([0, 1, 2].map(|key| crowd.ask(key)), [REVOKED; 3]);

@@ -7,6 +7,7 @@ mod packages;
 mod postgres;
 mod provider;
 mod proxy;
+mod redis;
 mod server;
 
 pub use allocations::{Counting, allocations};
@@ -15,6 +16,7 @@ pub use packages::{Node, Python, chromium, output};
 pub use postgres::{PASSWORD, Postgres};
 pub use provider::OpenIdProvider;
 pub use proxy::{Network, Proxy};
+pub use redis::Redis;
 pub use server::Server;
 
 /// True where a service that is missing is a failure, not a reason to leave its tests out.

@@ -124,7 +124,7 @@ impl Drop for Server {
 fn command(name: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary(name));
     command.env("LISTEN", "127.0.0.1:0");
-    for name in ["APP_ENV", "DATABASE_URL", "JWT_SECRET", "PUBLIC_URL"] {
+    for name in ["APP_ENV", "DATABASE_URL", "JWT_SECRET", "PUBLIC_URL", "REDIS_URL"] {
         command.env_remove(name);
     }
     for name in ["OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"] {
