@@ -67,7 +67,7 @@ fn trials(library: &Library) -> Vec<Trial> {
     let mut trials: Vec<_> = algorithms
         .map(|alg| minted.trial(alg, "is accepted", move |minted| is_accepted(minted.of(alg)?)))
         .collect();
-    trials.push(minted.trial(UNSUPPORTED, "is refused", |minted| is_refused(minted)));
+    trials.push(minted.trial(UNSUPPORTED, "is refused", is_refused));
     trials
 }
 
