@@ -177,5 +177,6 @@ fn verifier(registration: &Registration) -> Result<JwtVerifier, Box<dyn Error>> 
     let (keys, refresh) = keys.build(HttpClient::new()?)?;
     tokio::spawn(refresh);
     let verifier = JwtVerifier::builder(issuer, registration.client.as_str());
-    Ok(verifier.profile(Profile::IdToken).remote_keys(keys).build()?)
+    // An ID token comes once.
+    Ok(verifier.profile(Profile::IdToken).remote_keys(keys).cache(0).build()?)
 }

@@ -88,10 +88,7 @@ impl Idp {
     }
 
     fn signs(&self, header: &Value, claims: &Value) -> String {
-        let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-        let message = format!("{}.{}", encode(header), encode(claims));
-        let signature = self.signer.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        signs(&self.signer, header, claims)
     }
 }
 
@@ -111,6 +108,13 @@ fn metadata(base: &str) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
     })
+}
+
+fn signs(signer: &EcdsaKeyPair, header: &Value, claims: &Value) -> String {
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let message = format!("{}.{}", encode(header), encode(claims));
+    let signature = signer.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn jwk(signer: &EcdsaKeyPair) -> Value {
@@ -481,17 +485,12 @@ async fn an_id_token_with_another_signature_signs_nobody_in() {
     for forger in 0..6 {
         let asked = convotic.leave().await;
         let claims = idp.claims(&asked);
-        let by_other = Idp {
-            signer: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
-            base: String::new(),
-            shared: Arc::clone(&idp.shared),
-            task: tokio::spawn(async {}),
-        };
         let hs256 = json!({ "alg": "HS256", "typ": "JWT" });
         let forged = match forger {
-            0 => by_other.signs(&es256(), &claims),
+            0 => signs(&other, &es256(), &claims),
             1 => {
-                by_other.signs(&json!({ "alg": "ES256", "kid": "1", "jwk": jwk(&other) }), &claims)
+                let embedded = json!({ "alg": "ES256", "kid": "1", "jwk": jwk(&other) });
+                signs(&other, &embedded, &claims)
             }
             2 => format!("{}.{}.", encode(&json!({ "alg": "none" })), encode(&claims)),
             3 => signed_by(CLIENT_SECRET, &hs256, &claims),
@@ -562,6 +561,22 @@ async fn while_the_provider_is_away_nobody_signs_in_and_the_api_works() {
     let restarted = Convotic::at(&idp);
     assert_nobody(&restarted.client.get("/auth/login").send().await, 503, "service_unavailable");
     assert!(restarted.keys(&session).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_was_away_is_found_once_it_is_back() {
+    let idp = Idp::start().await;
+    let whole = std::mem::replace(&mut *idp.shared.metadata.lock().unwrap(), json!({}));
+    let convotic = Convotic::at(&idp);
+    assert_nobody(&convotic.client.get("/auth/login").send().await, 503, "service_unavailable");
+    *idp.shared.metadata.lock().unwrap() = whole;
+    // It is looked for every few seconds, whatever requests come.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while convotic.client.get("/auth/login").send().await.status != StatusCode::SEE_OTHER {
+        assert!(std::time::Instant::now() < end, "it is not found");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    convotic.sign_in_as(&idp, "ada").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
