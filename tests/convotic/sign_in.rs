@@ -588,6 +588,8 @@ async fn metadata_that_names_another_issuer_or_an_open_road_is_not_believed() {
         ("authorization_endpoint", json!("http://id.example.com/authorize")),
         ("token_endpoint", json!("http://id.example.com/token")),
         ("token_endpoint", json!(null)),
+        // Leads to loopback, but is not its name.
+        ("jwks_uri", json!(format!("{}/jwks", idp.base.replace("127.0.0.1", "0.0.0.0")))),
     ];
     for (name, value) in changes {
         let mut metadata = metadata(&idp.base);
