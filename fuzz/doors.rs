@@ -16,8 +16,9 @@ use http::header::{COOKIE, HeaderValue};
 use keygate::jwt::remote::RemoteKeys;
 use keygate::jwt::{Algorithm, Jwks, JwtKey, JwtVerifier, VerifiedToken};
 use keygate::{AuthLayer, Authenticator, ManualClock, RejectionKind, Source, Timestamp};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub const NOW: u64 = 1_800_000_000;
 pub const ISSUER: &str = "https://id.example.com";
@@ -50,10 +51,11 @@ pub fn header(bytes: &[u8]) {
         return;
     }
     let header = members(bytes).assert_unique(None);
-    assert_eq!(header.get("alg"), Some(&Value::from("HS256")));
-    assert!(header.get("crit").is_none());
-    assert!(header.get("kid").is_none_or(Value::is_string));
-    let typ = header.get("typ").map(|typ| typ.as_str().expect("typ is text").to_ascii_lowercase());
+    assert_eq!(header.text("alg").as_deref(), Some("HS256"));
+    assert!(!header.has("crit"));
+    assert!(!header.has("kid") || header.text("kid").is_some());
+    let typ = header.has("typ").then(|| header.text("typ").expect("typ is text"));
+    let typ = typ.map(|typ| typ.to_ascii_lowercase());
     let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
     assert!(matches!(typ, None | Some("jwt" | "at+jwt")), "{typ:?}");
 }
@@ -63,18 +65,18 @@ pub fn claims(bytes: &[u8]) {
     let Some(token) = verify(&signed(HEADER.as_bytes(), bytes)) else { return };
     let claims = members(bytes).assert_unique(None);
     let now = NOW as f64;
-    let time = |name: &str| claims.get(name).map(|time| time.as_f64().expect("a number"));
-    assert_eq!(claims.get("iss"), Some(&Value::from(ISSUER)));
+    let time = |name: &str| claims.has(name).then(|| claims.get::<f64>(name).expect("a number"));
+    assert_eq!(claims.text("iss").as_deref(), Some(ISSUER));
     assert!(match claims.get("aud") {
         Some(Value::Array(names)) => names.iter().any(|name| name == AUDIENCE),
-        name => name == Some(&Value::from(AUDIENCE)),
+        name => name == Some(Value::from(AUDIENCE)),
     });
-    assert_eq!(claims.get("sub").and_then(Value::as_str), Some(token.subject()));
+    assert_eq!(claims.text("sub").as_deref(), Some(token.subject()));
     assert!(!token.subject().is_empty());
     assert!(time("exp").expect("exp is there") > now - LEEWAY);
     assert!(time("nbf").is_none_or(|nbf| nbf < now + LEEWAY + 1.0));
-    assert_eq!(claims.get("jti").and_then(Value::as_str), token.id());
-    assert_eq!(claims.get("tenant").and_then(Value::as_str), token.tenant().map(|t| t.as_str()));
+    assert_eq!(claims.text("jti").as_deref(), token.id());
+    assert_eq!(claims.text("tenant").as_deref(), token.tenant().map(|tenant| tenant.as_str()));
 }
 
 /// Members of a JWK that say something of the key that verifies.
@@ -103,7 +105,7 @@ pub fn keys(bytes: &[u8]) {
 }
 
 fn single(key: JwtKey, jwk: Members) {
-    let is = |name: &str, value: &str| jwk.get(name).is_some_and(|found| found == value);
+    let is = |name: &str, value: &str| jwk.text(name).is_some_and(|found| found == value);
     let (kty, curve) = match key.algorithm() {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => ("oct", None),
         Algorithm::ES256 => ("EC", Some("P-256")),
@@ -111,13 +113,13 @@ fn single(key: JwtKey, jwk: Members) {
         Algorithm::EdDSA => ("OKP", Some("Ed25519")),
         _ => ("RSA", None),
     };
-    assert!(is("kty", kty), "{:?} for {}", jwk.get("kty"), key.algorithm());
+    assert!(is("kty", kty), "{:?} for {}", jwk.text("kty"), key.algorithm());
     assert!(curve.is_none_or(|curve| is("crv", curve)));
-    assert!(jwk.get("use").is_none_or(|usage| usage == "sig" || usage.is_null()));
-    let secret = jwk.get("k").and_then(Value::as_str).unwrap_or_default();
+    assert!(is("use", "sig") || jwk.get::<Value>("use").is_none_or(|usage| usage.is_null()));
+    let secret = jwk.text("k").unwrap_or_default();
     // An id may be anything, and is no secret.
     let shown = format!("{:?}", key.clone().with_kid("1"));
-    assert!(secret.is_empty() || !shown.contains(secret));
+    assert!(secret.is_empty() || !shown.contains(&secret));
     // It can be configured, unless its id can't; and no token that it has not signed is good.
     if let Ok(verifier) = JwtVerifier::builder(ISSUER, AUDIENCE).key(key).build() {
         let verified = verifier.verify(&TOKEN, Timestamp::from_secs(NOW));
@@ -128,8 +130,7 @@ fn single(key: JwtKey, jwk: Members) {
 /// One bad key spoils no other; each is used or skipped, and none is a secret.
 fn key_set(bytes: &[u8]) {
     let Ok(set) = Jwks::parse(bytes, &PUBLIC) else { return };
-    let members = members(bytes);
-    let listed = members.get("keys").and_then(Value::as_array).expect("keys is a list");
+    let listed: Vec<Box<RawValue>> = members(bytes).get("keys").expect("keys is a list");
     assert!(set.skipped().len() <= listed.len());
     assert!(set.keys().iter().all(|key| PUBLIC.contains(&key.algorithm())));
     let keys = RemoteKeys::pushed(set);
@@ -209,8 +210,9 @@ fn at_once<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// An object of JSON, read once more by `serde_json`.
-struct Members(Vec<(String, Value)>);
+/// An object of JSON, read once more by `serde_json`. Its values are as they were written: numbers may
+/// be greater than it can read.
+struct Members(Vec<(String, Box<RawValue>)>);
 
 fn members(json: &[u8]) -> Members {
     serde_json::from_slice(json).expect("what is accepted is an object")
@@ -227,8 +229,18 @@ impl Members {
         self
     }
 
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    /// The member of this name, unless it is of another type.
+    fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
+        serde_json::from_str(value.get()).ok()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.get(name)
     }
 }
 

@@ -105,6 +105,7 @@ fn keys() {
         r#"{"kty":"RSA","alg":"RS256","n":"AQAB","e":"AQAB"}"#,
         r#"{"kty":7,"kid":null,"key_ops":"verify"}"#,
         r#"{"keys":[{"kty":"oct"},7,null]}"#,
+        r#"{"keys":[1e400,{"kty":"oct","x":1e400}],"y":1e400}"#,
         "{",
     ]);
     let files = vectors();
