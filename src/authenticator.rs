@@ -12,7 +12,9 @@ use crate::credential::{Credential, Sources};
 use crate::jwt::{JwtVerifier, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
-use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
+use crate::limit::{
+    Busy, Caller, Concurrencies, FailureBudget, Limits, Permits, Reservation, Standings, Verdict,
+};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
@@ -53,6 +55,7 @@ pub struct Authenticator {
     pub(crate) policy: Policy,
     pub(crate) origin: SameOrigin,
     pub(crate) address: ClientAddress,
+    pub(crate) concurrency: Concurrencies,
     pub(crate) limits: Limits,
     pub(crate) failures: Option<FailureBudget>,
     pub(crate) sampling: RefusalSampling,
@@ -71,13 +74,21 @@ pub struct Outcome {
     /// For an authenticated caller whose key has a successor: what its answer is to say, refused or
     /// not.
     pub deprecation: Option<Deprecation>,
+    /// What limits that are [settled later](crate::Limit::settle_later) have reserved for a request
+    /// that may pass.
+    pub reservation: Option<Reservation>,
+    /// To be kept for as long as the request runs, where a [`Concurrency`](crate::Concurrency) counts
+    /// it.
+    pub permits: Permits,
 }
 
-/// What answers to an authenticated caller are to say.
+/// What answers to an authenticated caller are to say, and what its request holds.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) standings: Standings,
     pub(crate) deprecation: Option<Deprecation>,
+    pub(crate) reservation: Option<Reservation>,
+    pub(crate) permits: Permits,
 }
 
 /// What the stores have told of a credential, or what is known without them.
@@ -127,7 +138,8 @@ impl Authenticator {
         };
         let mut told = Told::default();
         let verdict = self.admit(request, answer, self.clock.now(), &mut told);
-        Outcome { verdict, standings: told.standings, deprecation: told.deprecation }
+        let Told { standings, deprecation, reservation, permits } = told;
+        Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
     /// The first half: what the credential is, and what is known of it.
@@ -160,9 +172,11 @@ impl Authenticator {
             Err(refused) => return Err(self.refuse(request, refused, now)),
         };
         told.deprecation = principal.key().and_then(Deprecation::of);
-        let limited = self.count(request, &principal, now, &mut told.standings);
+        let limited = self.enter(&principal, now, told);
+        let limited = limited.and_then(|()| self.count(request, &principal, now, told));
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
+            told.let_go();
             self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
         judged.map(|()| Some(principal))
@@ -300,12 +314,30 @@ impl Authenticator {
         Ok(())
     }
 
+    #[inline]
+    fn enter(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<(), Rejection> {
+        if self.concurrency.is_empty() {
+            return Ok(());
+        }
+        let entered = self.concurrency.enter(principal, now, &mut told.standings);
+        told.permits = entered.map_err(|busy| match busy {
+            Busy::After(wait) => limited(Some(wait)),
+            Busy::Unknown(error) => unavailable(error),
+        })?;
+        Ok(())
+    }
+
     fn count(
         &self,
         request: Head<'_>,
         principal: &Principal,
         now: Timestamp,
-        standings: &mut Standings,
+        told: &mut Told,
     ) -> Result<(), Rejection> {
         if self.limits.is_empty() {
             return Ok(());
@@ -313,8 +345,13 @@ impl Authenticator {
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
-        match self.limits.take(&caller, now, standings) {
-            Ok(Verdict::Admitted) => Ok(()),
+        match self.limits.take(&caller, now, &mut told.standings) {
+            Ok(Verdict::Admitted(holds)) => {
+                if !holds.is_empty() {
+                    told.reservation = Some(Reservation::new(holds, &self.clock));
+                }
+                Ok(())
+            }
             Ok(Verdict::Denied(wait)) => Err(limited(wait)),
             Err(error) => Err(unavailable(error)),
         }
@@ -359,6 +396,15 @@ impl Authenticator {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Told {
+    /// Gives back what a request holds that does not pass.
+    #[cold]
+    fn let_go(&mut self) {
+        self.reservation = None;
+        self.permits = Permits::default();
     }
 }
 

@@ -80,6 +80,11 @@ impl Gate {
                 request.extensions_mut().remove::<OpenPreflight>();
             }
         }
+        if let Some(reservation) = told.reservation.take() {
+            let extensions = request.extensions_mut();
+            let outer = extensions.remove();
+            extensions.insert(reservation.within(outer));
+        }
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
@@ -87,11 +92,16 @@ impl Gate {
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
-    pub(crate) fn let_out<B>(&self, response: Response<B>, exit: &Exit) -> Response<GateBody<B>> {
+    pub(crate) fn let_out<B>(
+        &self,
+        response: Response<B>,
+        exit: &mut Exit,
+    ) -> Response<GateBody<B>> {
         match Refusals::pending(response.extensions()).cloned() {
             Some(why) => self.refuse_late(response, why, exit),
             None => {
-                let mut response = response.map(GateBody::inner);
+                let permits = std::mem::take(&mut exit.told.permits);
+                let mut response = response.map(|body| GateBody::running(body, permits));
                 self.complete(response.headers_mut(), exit);
                 response
             }

@@ -110,7 +110,7 @@ pub use key::{
 };
 pub use layer::AuthLayer;
 pub use lifecycle::{Issued, Keys, KeysError, NewKey};
-pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
+pub use limit::{Caller, Concurrency, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};

@@ -7,6 +7,7 @@ use super::algorithm::{Answer, Decision};
 use super::caller::Caller;
 use super::cell::{Counter, LimitError};
 use super::definition::{Claim, Limit};
+use super::reservation::{Hold, Holds};
 use super::standing::{Standing, Standings};
 use crate::{ConfigError, Timestamp};
 
@@ -15,8 +16,8 @@ const MAX_LIMITS: usize = 8;
 /// What all limits together say of a request.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Every limit has counted it.
-    Admitted,
+    /// Every limit has counted it, and some may hold it to be settled later.
+    Admitted(Holds),
     /// No limit has counted it. After how long the same request is admitted if nobody else calls;
     /// `None` for never.
     Denied(Option<Duration>),
@@ -110,14 +111,20 @@ fn take_one(
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Verdict, LimitError> {
-    let Some(mut claim) = limit.claim(caller, now)? else { return Ok(Verdict::Admitted) };
+    let Some(mut claim) = limit.claim(caller, now)? else {
+        return Ok(Verdict::Admitted(Holds::default()));
+    };
     loop {
         let mut counter = claim.cell.lock()?;
         if !counter.is_evicted() {
             let decision = counter.take(&claim.quota, now, claim.cost);
+            let mut holds = Holds::default();
+            if claim.limit.is_settled_later() {
+                holds.push(claim.hold(&counter));
+            }
             drop(counter);
             standings.push(claim.standing(decision, now));
-            return Ok(decision.answer.into());
+            return Ok(Verdict::new(decision.answer, holds));
         }
         drop(counter);
         claim.readmit(now)?;
@@ -160,12 +167,16 @@ fn decide(
     let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
     // A request must wait for the last of its limits.
     let answer = asked.max().unwrap_or(Answer::Admitted);
+    let mut holds = Holds::default();
     for (claim, counter) in locked.iter_mut().flatten() {
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
+        if claim.limit.is_settled_later() {
+            holds.push(claim.hold(counter));
+        }
         standings.push(claim.standing(decision, now));
     }
-    Ok(Some(answer.into()))
+    Ok(Some(Verdict::new(answer, holds)))
 }
 
 type Locked<'a> = [Option<(&'a Claim<'a>, MutexGuard<'a, Counter>)>; MAX_LIMITS];
@@ -197,6 +208,18 @@ impl Claim<'_> {
         Ok(())
     }
 
+    /// What the counter has just taken.
+    #[cold]
+    fn hold(&self, counter: &Counter) -> Hold {
+        Hold {
+            table: Arc::clone(self.limit.table()),
+            cell: Arc::clone(&self.cell),
+            quota: self.quota,
+            taken: counter.last(),
+            cost: self.cost,
+        }
+    }
+
     fn standing(&self, decision: Decision, now: Timestamp) -> Standing {
         Standing {
             name: self.limit.shown_name().clone(),
@@ -209,10 +232,12 @@ impl Claim<'_> {
     }
 }
 
-impl From<Answer> for Verdict {
-    fn from(answer: Answer) -> Self {
+impl Verdict {
+    /// Nothing was taken, and so nothing is held, of a request that is denied.
+    #[inline]
+    fn new(answer: Answer, holds: Holds) -> Self {
         match answer {
-            Answer::Admitted => Self::Admitted,
+            Answer::Admitted => Self::Admitted(holds),
             Answer::After(nanos) => Self::Denied(Some(Duration::from_nanos(nanos))),
             Answer::Never => Self::Denied(None),
         }

@@ -17,25 +17,35 @@
 //! ```
 
 mod algorithm;
+mod calendar;
 mod caller;
 mod cell;
+mod concurrency;
 mod definition;
 mod failures;
 mod identity;
 mod limits;
+mod plans;
 mod quota;
+mod reach;
+mod reservation;
 mod seats;
 mod standing;
 mod table;
+mod undo;
 
 #[cfg(test)]
 mod tests;
 
 pub use caller::Caller;
+pub use concurrency::{Concurrency, Permits};
 pub use definition::Limit;
 pub use failures::FailureBudget;
+pub use plans::Plans;
 pub use quota::{Algorithm, Quota};
+pub use reservation::Reservation;
 pub use standing::{LimitName, Standing, Standings};
 
+pub(crate) use concurrency::{Busy, Concurrencies};
 pub(crate) use limits::{Limits, Verdict};
 pub(crate) use seats::Seats;
