@@ -370,7 +370,8 @@ impl Authenticator {
         let Refused { why, who } = refused;
         let rejection = match &self.failures {
             Some(budget) if is_failure(why.kind()) => {
-                budget.fail(self.address.of(request), now).err().unwrap_or(why)
+                let shown = || self.shown(request);
+                budget.fail_with(self.address.of(request), shown, now).err().unwrap_or(why)
             }
             _ => why,
         };
@@ -383,7 +384,7 @@ impl Authenticator {
         Who::is(principal, || self.address.of(request))
     }
 
-    /// What may be logged of the key presented.
+    /// What may be shown of the key presented.
     fn shown(&self, request: Head<'_>) -> Option<String> {
         let found = self.sources.find(request.headers).ok()??;
         found.display(&self.formats)
