@@ -13,7 +13,8 @@ use crate::jwt::{JwtVerifier, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{
-    Busy, Caller, Concurrencies, FailureBudget, Limits, Permits, Reservation, Standings, Verdict,
+    Busy, Caller, Concurrencies, FailureBudget, Holds, Limits, Permits, Reservation, Standings,
+    Verdict,
 };
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::render::Deprecation;
@@ -87,6 +88,12 @@ pub struct Outcome {
 pub(crate) struct Told {
     pub(crate) standings: Standings,
     pub(crate) deprecation: Option<Deprecation>,
+    pub(crate) held: Option<Box<Held>>,
+}
+
+/// What few requests hold while they run.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
     pub(crate) reservation: Option<Reservation>,
     pub(crate) permits: Permits,
 }
@@ -138,7 +145,8 @@ impl Authenticator {
         };
         let mut told = Told::default();
         let verdict = self.admit(request, answer, self.clock.now(), &mut told);
-        let Told { standings, deprecation, reservation, permits } = told;
+        let Told { standings, deprecation, held } = told;
+        let Held { reservation, permits } = held.map_or_else(Held::default, |held| *held);
         Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
@@ -172,11 +180,10 @@ impl Authenticator {
             Err(refused) => return Err(self.refuse(request, refused, now)),
         };
         told.deprecation = principal.key().and_then(Deprecation::of);
-        let limited = self.enter(&principal, now, told);
-        let limited = limited.and_then(|()| self.count(request, &principal, now, told));
+        let limited = self.limit(request, &principal, now, told);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            told.let_go();
+            told.held = None;
             self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
         judged.map(|()| Some(principal))
@@ -314,22 +321,38 @@ impl Authenticator {
         Ok(())
     }
 
-    #[inline]
+    fn limit(
+        &self,
+        request: Head<'_>,
+        principal: &Principal,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<(), Rejection> {
+        if !self.concurrency.is_empty() {
+            self.enter(principal, now, told)?;
+        }
+        if self.limits.is_empty() { Ok(()) } else { self.count(request, principal, now, told) }
+    }
+
+    #[cold]
     fn enter(
         &self,
         principal: &Principal,
         now: Timestamp,
         told: &mut Told,
     ) -> Result<(), Rejection> {
-        if self.concurrency.is_empty() {
-            return Ok(());
-        }
         let entered = self.concurrency.enter(principal, now, &mut told.standings);
-        told.permits = entered.map_err(|busy| match busy {
+        told.held.get_or_insert_default().permits = entered.map_err(|busy| match busy {
             Busy::After(wait) => limited(Some(wait)),
             Busy::Unknown(error) => unavailable(error),
         })?;
         Ok(())
+    }
+
+    #[cold]
+    fn reserve(&self, holds: Holds, told: &mut Told) {
+        let reservation = Reservation::new(holds, &self.clock);
+        told.held.get_or_insert_default().reservation = Some(reservation);
     }
 
     fn count(
@@ -339,17 +362,13 @@ impl Authenticator {
         now: Timestamp,
         told: &mut Told,
     ) -> Result<(), Rejection> {
-        if self.limits.is_empty() {
-            return Ok(());
-        }
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
         match self.limits.take(&caller, now, &mut told.standings) {
-            Ok(Verdict::Admitted(holds)) => {
-                if !holds.is_empty() {
-                    told.reservation = Some(Reservation::new(holds, &self.clock));
-                }
+            Ok(Verdict::Admitted) => Ok(()),
+            Ok(Verdict::Reserved(holds)) => {
+                self.reserve(*holds, told);
                 Ok(())
             }
             Ok(Verdict::Denied(wait)) => Err(limited(wait)),
@@ -397,15 +416,6 @@ impl Authenticator {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Told {
-    /// Gives back what a request holds that does not pass.
-    #[cold]
-    fn let_go(&mut self) {
-        self.reservation = None;
-        self.permits = Permits::default();
     }
 }
 

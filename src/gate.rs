@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity, Told};
+use crate::authenticator::{Answer, Authenticator, Held, Identity, Told};
 use crate::body::GateBody;
 use crate::credential::has;
 use crate::render::{Deprecation, Refusals, Wire};
@@ -80,10 +80,8 @@ impl Gate {
                 request.extensions_mut().remove::<OpenPreflight>();
             }
         }
-        if let Some(reservation) = told.reservation.take() {
-            let extensions = request.extensions_mut();
-            let outer = extensions.remove();
-            extensions.insert(reservation.within(outer));
+        if let Some(held) = &mut told.held {
+            hand_over(held, request.extensions_mut());
         }
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
@@ -100,8 +98,8 @@ impl Gate {
         match Refusals::pending(response.extensions()).cloned() {
             Some(why) => self.refuse_late(response, why, exit),
             None => {
-                let permits = std::mem::take(&mut exit.told.permits);
-                let mut response = response.map(|body| GateBody::running(body, permits));
+                let held = exit.told.held.take();
+                let mut response = response.map(|body| GateBody::running(body, held));
                 self.complete(response.headers_mut(), exit);
                 response
             }
@@ -128,6 +126,15 @@ impl Gate {
         if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
+    }
+}
+
+/// Gives the request what it is to settle, together with what an outer gate has reserved.
+#[cold]
+fn hand_over(held: &mut Held, extensions: &mut Extensions) {
+    if let Some(reservation) = held.reservation.take() {
+        let outer = extensions.remove();
+        extensions.insert(reservation.within(outer));
     }
 }
 

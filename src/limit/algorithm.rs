@@ -100,7 +100,7 @@ pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
 
 /// The state at `at`, and where that is in its window, which is found once: it takes the longest of
 /// all steps. GCRA has no windows.
-#[inline]
+#[inline(always)]
 pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, Window) {
     match quota.algorithm() {
         Algorithm::FixedWindow => fixed::settle(quota, state, at, Window::aligned(quota, at)),

@@ -11,6 +11,7 @@ const DAYS_BEFORE_EPOCH: u64 = 719_468;
 const DAYS_OF_400_YEARS: u64 = 146_097;
 
 /// The month that holds `at`, in nanoseconds since the Unix epoch.
+#[cold]
 pub(super) fn month(at: u64) -> Window {
     let (day, length) = day_of_month(at / DAY);
     let elapsed = day * DAY + at % DAY;

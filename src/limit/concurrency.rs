@@ -213,7 +213,7 @@ impl Concurrencies {
                 None => return Err(Busy::After(one.retry_after)),
             }
         }
-        Ok(Permits(Some(Box::new(permits))))
+        Ok(Permits(permits))
     }
 }
 
@@ -223,9 +223,7 @@ impl Concurrencies {
 /// [`Authenticator`](crate::Authenticator) without a service keeps it for as long.
 #[derive(Default)]
 #[must_use]
-#[expect(dead_code, reason = "is dropped, and does no more")]
-#[expect(clippy::box_collection, reason = "one word in every answer, nearly always of nothing")]
-pub struct Permits(Option<Box<Vec<Permit>>>);
+pub struct Permits(#[expect(dead_code, reason = "is dropped, and does no more")] Vec<Permit>);
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -309,20 +309,27 @@ impl Limit {
         caller: &Caller<'a>,
         now: Timestamp,
     ) -> Result<Option<Claim<'a>>, LimitError> {
-        let Some((identity, quota)) = self.account(caller) else { return Ok(None) };
-        let cell = self.cell(caller.principal(), &identity, &quota, now)?;
-        Ok(Some(Claim { limit: self, cell, quota, cost: self.cost_of(caller) }))
+        let mut shared = None;
+        let account = self.account(caller, &mut shared);
+        let Some((identity, quota)) = account else { return Ok(None) };
+        let cell = self.cell(caller.principal(), &identity, quota, now)?;
+        Ok(Some(Claim { limit: self, cell, quota: *quota, cost: self.cost_of(caller) }))
     }
 
-    /// Whom the caller is counted for, and under which quota; `None` if the limit is not for it.
+    /// Whom the caller is counted for, and under which quota, to which `shared` gives a place if it
+    /// may change at any time; `None` if the limit is not for the caller.
     #[inline(always)]
-    pub(super) fn account<'c>(&'c self, caller: &'c Caller<'_>) -> Option<(Identity<'c>, Quota)> {
+    pub(super) fn account<'c>(
+        &'c self,
+        caller: &'c Caller<'_>,
+        shared: &'c mut Option<Quota>,
+    ) -> Option<(Identity<'c>, &'c Quota)> {
         if self.reach.as_ref().is_some_and(|reach| !reach.holds(caller)) {
             return None;
         }
-        let own = self.own_quota(caller.principal()).copied();
+        let own = self.own_quota(caller.principal());
         let identity = self.identity(caller, own.is_some())?;
-        Some((identity, own.unwrap_or_else(|| self.plan_quota(caller.principal()))))
+        Some((identity, own.unwrap_or_else(|| self.plan_quota(caller.principal(), shared))))
     }
 
     #[inline(always)]
@@ -359,21 +366,21 @@ impl Limit {
         if self.prefers_key { principal.key().and_then(KeyRecord::quota) } else { None }
     }
 
-    #[inline]
-    fn plan_quota(&self, principal: &Principal) -> Quota {
+    #[inline(always)]
+    fn plan_quota<'c>(&'c self, principal: &Principal, shared: &'c mut Option<Quota>) -> &'c Quota {
         if self.plans.is_empty() && self.shared_plans.is_none() {
-            return self.quota;
+            return &self.quota;
         }
         let plan = principal.tenant().and_then(Tenant::plan);
-        plan.and_then(|plan| self.quota_of(plan)).unwrap_or(self.quota)
+        plan.and_then(|plan| self.quota_of(plan, shared)).unwrap_or(&self.quota)
     }
 
-    fn quota_of(&self, plan: &str) -> Option<Quota> {
-        let shared = self.shared_plans.as_ref().and_then(|plans| plans.get(plan));
-        shared.or_else(|| self.plans.get(plan).copied())
+    fn quota_of<'c>(&'c self, plan: &str, shared: &'c mut Option<Quota>) -> Option<&'c Quota> {
+        *shared = self.shared_plans.as_ref().and_then(|plans| plans.get(plan));
+        shared.as_ref().or_else(|| self.plans.get(plan))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn cost_of(&self, caller: &Caller<'_>) -> u64 {
         let usual = match &self.cost {
             Cost::Fixed(cost) => *cost,

@@ -16,8 +16,10 @@ const MAX_LIMITS: usize = 8;
 /// What all limits together say of a request.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Every limit has counted it, and some may hold it to be settled later.
-    Admitted(Holds),
+    /// Every limit has counted it.
+    Admitted,
+    /// The same, and some hold it to be settled later.
+    Reserved(Box<Holds>),
     /// No limit has counted it. After how long the same request is admitted if nobody else calls;
     /// `None` for never.
     Denied(Option<Duration>),
@@ -111,20 +113,16 @@ fn take_one(
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Verdict, LimitError> {
-    let Some(mut claim) = limit.claim(caller, now)? else {
-        return Ok(Verdict::Admitted(Holds::default()));
-    };
+    let Some(mut claim) = limit.claim(caller, now)? else { return Ok(Verdict::Admitted) };
     loop {
         let mut counter = claim.cell.lock()?;
         if !counter.is_evicted() {
             let decision = counter.take(&claim.quota, now, claim.cost);
-            let mut holds = Holds::default();
-            if claim.limit.is_settled_later() {
-                holds.push(claim.hold(&counter));
-            }
+            let hold = claim.limit.is_settled_later().then(|| claim.hold(&counter));
             drop(counter);
             standings.push(claim.standing(decision, now));
-            return Ok(Verdict::new(decision.answer, holds));
+            let verdict = Verdict::from(decision.answer);
+            return Ok(if let Some(hold) = hold { verdict.holding(vec![hold]) } else { verdict });
         }
         drop(counter);
         claim.readmit(now)?;
@@ -167,7 +165,7 @@ fn decide(
     let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
     // A request must wait for the last of its limits.
     let answer = asked.max().unwrap_or(Answer::Admitted);
-    let mut holds = Holds::default();
+    let mut holds = Vec::new();
     for (claim, counter) in locked.iter_mut().flatten() {
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
@@ -176,7 +174,7 @@ fn decide(
         }
         standings.push(claim.standing(decision, now));
     }
-    Ok(Some(Verdict::new(answer, holds)))
+    Ok(Some(Verdict::from(answer).holding(holds)))
 }
 
 type Locked<'a> = [Option<(&'a Claim<'a>, MutexGuard<'a, Counter>)>; MAX_LIMITS];
@@ -210,14 +208,14 @@ impl Claim<'_> {
 
     /// What the counter has just taken.
     #[cold]
-    fn hold(&self, counter: &Counter) -> Hold {
-        Hold {
+    fn hold(&self, counter: &Counter) -> Box<Hold> {
+        Box::new(Hold {
             table: Arc::clone(self.limit.table()),
             cell: Arc::clone(&self.cell),
             quota: self.quota,
             taken: counter.last(),
             cost: self.cost,
-        }
+        })
     }
 
     fn standing(&self, decision: Decision, now: Timestamp) -> Standing {
@@ -234,10 +232,18 @@ impl Claim<'_> {
 
 impl Verdict {
     /// Nothing was taken, and so nothing is held, of a request that is denied.
-    #[inline]
-    fn new(answer: Answer, holds: Holds) -> Self {
+    fn holding(self, holds: Vec<Box<Hold>>) -> Self {
+        match self {
+            Self::Admitted if !holds.is_empty() => Self::Reserved(Box::new(Holds::new(holds))),
+            other => other,
+        }
+    }
+}
+
+impl From<Answer> for Verdict {
+    fn from(answer: Answer) -> Self {
         match answer {
-            Answer::Admitted => Self::Admitted(holds),
+            Answer::Admitted => Self::Admitted,
             Answer::After(nanos) => Self::Denied(Some(Duration::from_nanos(nanos))),
             Answer::Never => Self::Denied(None),
         }

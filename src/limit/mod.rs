@@ -48,4 +48,5 @@ pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use concurrency::{Busy, Concurrencies};
 pub(crate) use limits::{Limits, Verdict};
+pub(crate) use reservation::Holds;
 pub(crate) use seats::Seats;

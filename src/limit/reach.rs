@@ -18,6 +18,7 @@ pub(super) struct Reach {
 impl Reach {
     /// True when the caller's request is one of those that the limit is for. One whose path can be
     /// read in two ways is, or a second slash would be a way around the limit.
+    #[cold]
     pub(super) fn holds(&self, caller: &Caller<'_>) -> bool {
         let is_route =
             |head: Head<'_>| !matches!(self.only.find(path(head), head.method), Ok(None));
@@ -27,6 +28,7 @@ impl Reach {
 
     /// What a request costs by its route, where it costs `usual` on others; the most of all where its
     /// path can be read in two ways.
+    #[cold]
     pub(super) fn cost(&self, head: Head<'_>, usual: u64) -> u64 {
         match self.costs.find(path(head), head.method) {
             Ok(cost) => cost.copied().unwrap_or(usual),

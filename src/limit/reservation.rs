@@ -111,17 +111,12 @@ impl fmt::Debug for Reservation {
 }
 
 /// What the limits of one gate hold of a request's estimate.
-#[derive(Debug, Default)]
-pub(crate) struct Holds(Vec<Hold>);
+#[derive(Debug)]
+pub(crate) struct Holds(Vec<Box<Hold>>);
 
 impl Holds {
-    pub(super) fn push(&mut self, hold: Hold) {
-        self.0.push(hold);
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn new(holds: Vec<Box<Hold>>) -> Self {
+        Self(holds)
     }
 }
 

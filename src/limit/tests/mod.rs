@@ -118,7 +118,7 @@ fn try_take(limits: &Limits, caller: &Caller<'_>, now: Timestamp) -> Result<Take
 
 impl Taken {
     fn is_admitted(&self) -> bool {
-        matches!(self.verdict, Verdict::Admitted(_))
+        matches!(self.verdict, Verdict::Admitted | Verdict::Reserved(_))
     }
 
     fn remaining(&self) -> Vec<u64> {
@@ -127,7 +127,7 @@ impl Taken {
 
     fn retry_after(&self) -> Option<Duration> {
         match self.verdict {
-            Verdict::Admitted(_) => None,
+            Verdict::Admitted | Verdict::Reserved(_) => None,
             Verdict::Denied(wait) => wait,
         }
     }

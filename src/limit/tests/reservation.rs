@@ -24,8 +24,8 @@ impl Desk {
     fn reserve(&self) -> Option<Reservation> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         match take(&self.limits, &self.caller, self.clock.now()).verdict {
-            Verdict::Admitted(holds) => Some(Reservation::new(holds, &clock)),
-            Verdict::Denied(_) => None,
+            Verdict::Reserved(holds) => Some(Reservation::new(*holds, &clock)),
+            Verdict::Admitted | Verdict::Denied(_) => None,
         }
     }
 
@@ -33,9 +33,9 @@ impl Desk {
     fn left(&self) -> Vec<u64> {
         let taken = take(&self.limits, &self.caller, self.clock.now());
         let left = taken.remaining();
-        if let Verdict::Admitted(holds) = taken.verdict {
+        if let Verdict::Reserved(holds) = taken.verdict {
             let clock: Arc<dyn Clock> = self.clock.clone();
-            let estimate = Reservation::new(holds, &clock).estimate();
+            let estimate = Reservation::new(*holds, &clock).estimate();
             return left.iter().map(|left| left + estimate).collect();
         }
         left
