@@ -5,6 +5,7 @@
 //! [optional](crate::AuthLayer::optional): a bad credential never reaches a handler.
 //!
 //! ```
+//! use keygate::limit::Reservation;
 //! use keygate::{Policy, Principal, Rejection};
 //!
 //! async fn export(caller: Principal) -> Result<String, Rejection> {
@@ -12,11 +13,18 @@
 //!     Ok(format!("for {}", caller.subject()))
 //! }
 //!
+//! // With a limit that is settled later.
+//! async fn answer(reservation: Reservation) -> &'static str {
+//!     reservation.commit(512);
+//!     "forty-two"
+//! }
+//!
 //! async fn greet(caller: Option<Principal>) -> String {
 //!     caller.map_or("who are you?".into(), |caller| format!("hello {}", caller.subject()))
 //! }
 //! # let _: axum::Router = axum::Router::new()
 //! #     .route("/export", axum::routing::get(export))
+//! #     .route("/answer", axum::routing::get(answer))
 //! #     .route("/greet", axum::routing::get(greet));
 //! ```
 

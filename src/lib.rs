@@ -51,7 +51,7 @@
 //! | --- | --- | --- |
 //! | `aws_lc_rs` | yes | JWT signatures by AWS-LC; needs a C compiler |
 //! | `rust_crypto` | | JWT signatures in pure Rust, for builds without a C compiler; RSA about ten times slower |
-//! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
+//! | `axum` | | [`Principal`] and [`limit::Reservation`] as extractors, [`Rejection`] as response |
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
 //! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
 //! | `postgres` | | [`store`] on a server: `PostgresStore` |

@@ -25,6 +25,7 @@ use keygate::render::RateLimitHeaders;
 use keygate::{
     Auth, AuthLayer, Concurrency, FailureBudget, GateBody, KeyToken, Limit, Policy, Quota, Require,
 };
+use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 /// A body that sends as many frames as it is told, and may fail then.
@@ -228,24 +229,17 @@ fn without_a_service_it_runs_until_its_permits_are_dropped() {
 
 // What is settled later
 
+type Taking = Auth<BoxCloneService<Request<()>, Response<()>, Infallible>>;
+
 /// A service that hands on the reservation it was given.
-fn taking(
-    layer: &AuthLayer,
-) -> (
-    Auth<
-        impl Service<Request<()>, Response = Response<()>, Error = Infallible, Future: Send>
-        + Clone
-        + use<>,
-    >,
-    Arc<Mutex<Vec<Reservation>>>,
-) {
+fn taking(layer: &AuthLayer) -> (Taking, Arc<Mutex<Vec<Reservation>>>) {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&taken);
     let service = service_fn(move |request: Request<()>| {
         kept.lock().unwrap().extend(request.extensions().get::<Reservation>().cloned());
         async { Ok::<_, Infallible>(Response::new(())) }
     });
-    (layer.layer(service), taken)
+    (layer.layer(BoxCloneService::new(service)), taken)
 }
 
 fn by_tokens() -> (AuthLayer, KeyToken) {
@@ -315,13 +309,9 @@ fn a_request_that_is_refused_for_its_scope_holds_nothing() {
 #[test]
 fn two_gates_are_settled_by_one_handler() {
     let (layer, key) = by_tokens();
-    let (inner_layer, taken) = {
-        let (store, _) = common::one_key();
-        drop(store);
-        taking(&layer.clone())
-    };
+    let (inner, taken) = taking(&layer);
     // The same layer twice: the outer gate and the inner one each hold 40 of the 100.
-    let mut service = layer.layer(inner_layer);
+    let mut service = layer.layer(inner);
     let answer = wait(service.call(request(&key))).unwrap();
     assert_eq!(answer.headers()["x-ratelimit-remaining"], "60", "the outer gate speaks last");
     assert_eq!(wait(service.call(request(&key))).unwrap().status(), 429);

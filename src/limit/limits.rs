@@ -122,7 +122,7 @@ fn take_one(
             drop(counter);
             standings.push(claim.standing(decision, now));
             let verdict = Verdict::from(decision.answer);
-            return Ok(if let Some(hold) = hold { verdict.holding(vec![hold]) } else { verdict });
+            return Ok(if let Some(hold) = hold { verdict.holding(vec![*hold]) } else { verdict });
         }
         drop(counter);
         claim.readmit(now)?;
@@ -170,7 +170,7 @@ fn decide(
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
         if claim.limit.is_settled_later() {
-            holds.push(claim.hold(counter));
+            holds.push(*claim.hold(counter));
         }
         standings.push(claim.standing(decision, now));
     }
@@ -232,7 +232,7 @@ impl Claim<'_> {
 
 impl Verdict {
     /// Nothing was taken, and so nothing is held, of a request that is denied.
-    fn holding(self, holds: Vec<Box<Hold>>) -> Self {
+    fn holding(self, holds: Vec<Hold>) -> Self {
         match self {
             Self::Admitted if !holds.is_empty() => Self::Reserved(Box::new(Holds::new(holds))),
             other => other,

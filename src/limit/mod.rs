@@ -1,8 +1,10 @@
 //! May it do this now?
 //!
 //! A [`Quota`] says how much in how long, a [`Limit`] who shares it, a [`Standing`] where a caller
-//! stands; [`FailureBudget`] bounds what those may try whose credentials are refused. A request is
-//! counted by all limits of its gate or by none. Everything is counted in memory, in one process, in
+//! stands; [`FailureBudget`] bounds what those may try whose credentials are refused, and
+//! [`Concurrency`] how many requests run at a time. What a request costs may be told when it has
+//! been served ([`Reservation`]), and [`Plans`] change while the service runs. A request is counted
+//! by all limits of its gate or by none. Everything is counted in memory, in one process, in
 //! nanoseconds; nothing runs in the background.
 //!
 //! ```
@@ -12,7 +14,8 @@
 //! let day = Limit::per_tenant(Quota::per_day(50_000)?)
 //!     .plan("enterprise", Quota::per_day(1_000_000)?)
 //!     .name("daily")?;
-//! # let _ = (minute, day);
+//! let billed = Limit::per_tenant(Quota::per_calendar_month(500_000)?).name("monthly")?;
+//! # let _ = (minute, day, billed);
 //! # Ok::<(), keygate::ConfigError>(())
 //! ```
 

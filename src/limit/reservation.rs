@@ -112,10 +112,10 @@ impl fmt::Debug for Reservation {
 
 /// What the limits of one gate hold of a request's estimate.
 #[derive(Debug)]
-pub(crate) struct Holds(Vec<Box<Hold>>);
+pub(crate) struct Holds(Vec<Hold>);
 
 impl Holds {
-    pub(super) fn new(holds: Vec<Box<Hold>>) -> Self {
+    pub(super) fn new(holds: Vec<Hold>) -> Self {
         Self(holds)
     }
 }
