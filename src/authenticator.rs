@@ -88,12 +88,6 @@ pub struct Outcome {
 pub(crate) struct Told {
     pub(crate) standings: Standings,
     pub(crate) deprecation: Option<Deprecation>,
-    pub(crate) held: Option<Box<Held>>,
-}
-
-/// What few requests hold while they run.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
     pub(crate) reservation: Option<Reservation>,
     pub(crate) permits: Permits,
 }
@@ -145,8 +139,7 @@ impl Authenticator {
         };
         let mut told = Told::default();
         let verdict = self.admit(request, answer, self.clock.now(), &mut told);
-        let Told { standings, deprecation, held } = told;
-        let Held { reservation, permits } = held.map_or_else(Held::default, |held| *held);
+        let Told { standings, deprecation, reservation, permits } = told;
         Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
@@ -183,7 +176,7 @@ impl Authenticator {
         let limited = self.limit(request, &principal, now, told);
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
-            told.held = None;
+            told.let_go();
             self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
         judged.map(|()| Some(principal))
@@ -342,7 +335,7 @@ impl Authenticator {
         told: &mut Told,
     ) -> Result<(), Rejection> {
         let entered = self.concurrency.enter(principal, now, &mut told.standings);
-        told.held.get_or_insert_default().permits = entered.map_err(|busy| match busy {
+        told.permits = entered.map_err(|busy| match busy {
             Busy::After(wait) => limited(Some(wait)),
             Busy::Unknown(error) => unavailable(error),
         })?;
@@ -351,8 +344,7 @@ impl Authenticator {
 
     #[cold]
     fn reserve(&self, holds: Holds, told: &mut Told) {
-        let reservation = Reservation::new(holds, &self.clock);
-        told.held.get_or_insert_default().reservation = Some(reservation);
+        told.reservation = Some(Reservation::new(holds, &self.clock));
     }
 
     fn count(
@@ -416,6 +408,15 @@ impl Authenticator {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Told {
+    /// Gives back what a request holds that does not pass.
+    #[cold]
+    fn let_go(&mut self) {
+        self.reservation = None;
+        self.permits = Permits::default();
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::authenticator::Held;
+use crate::limit::Permits;
 
 pin_project! {
     /// The body of an answer that passed a gate: the inner service's own, untouched, or the gate's.
@@ -22,19 +22,19 @@ pin_project! {
     #[project = KindProjected]
     #[derive(Debug)]
     enum Kind<B> {
-        Inner { #[pin] body: B, held: Option<Box<Held>> },
+        Inner { #[pin] body: B, permits: Permits },
         Refusal { text: Option<Bytes> },
     }
 }
 
 impl<B> GateBody<B> {
     pub(crate) fn inner(body: B) -> Self {
-        Self::running(body, None)
+        Self::running(body, Permits::default())
     }
 
     /// The request runs until the body is at its end, fails or is dropped.
-    pub(crate) fn running(body: B, held: Option<Box<Held>>) -> Self {
-        Self { kind: Kind::Inner { body, held } }
+    pub(crate) fn running(body: B, permits: Permits) -> Self {
+        Self { kind: Kind::Inner { body, permits } }
     }
 
     pub(crate) fn refusal(text: Bytes) -> Self {
@@ -51,10 +51,10 @@ impl<B: Body<Data = Bytes>> Body for GateBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            KindProjected::Inner { body, held } => {
+            KindProjected::Inner { body, permits } => {
                 let frame = body.poll_frame(cx);
                 if let Poll::Ready(None | Some(Err(_))) = &frame {
-                    *held = None;
+                    *permits = Permits::default();
                 }
                 frame
             }

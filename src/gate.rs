@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Held, Identity, Told};
+use crate::authenticator::{Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
 use crate::credential::has;
+use crate::limit::Reservation;
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
@@ -80,8 +81,8 @@ impl Gate {
                 request.extensions_mut().remove::<OpenPreflight>();
             }
         }
-        if let Some(held) = &mut told.held {
-            hand_over(held, request.extensions_mut());
+        if let Some(reservation) = told.reservation.take() {
+            hand_over(reservation, request.extensions_mut());
         }
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
@@ -98,8 +99,8 @@ impl Gate {
         match Refusals::pending(response.extensions()).cloned() {
             Some(why) => self.refuse_late(response, why, exit),
             None => {
-                let held = exit.told.held.take();
-                let mut response = response.map(|body| GateBody::running(body, held));
+                let permits = std::mem::take(&mut exit.told.permits);
+                let mut response = response.map(|body| GateBody::running(body, permits));
                 self.complete(response.headers_mut(), exit);
                 response
             }
@@ -131,11 +132,9 @@ impl Gate {
 
 /// Gives the request what it is to settle, together with what an outer gate has reserved.
 #[cold]
-fn hand_over(held: &mut Held, extensions: &mut Extensions) {
-    if let Some(reservation) = held.reservation.take() {
-        let outer = extensions.remove();
-        extensions.insert(reservation.within(outer));
-    }
+fn hand_over(reservation: Reservation, extensions: &mut Extensions) {
+    let outer = extensions.remove();
+    extensions.insert(reservation.within(outer));
 }
 
 /// Nothing for most: their keys have no successor.

@@ -213,7 +213,7 @@ impl Concurrencies {
                 None => return Err(Busy::After(one.retry_after)),
             }
         }
-        Ok(Permits(permits))
+        Ok(Permits(Some(Arc::new(permits))))
     }
 }
 
@@ -223,7 +223,10 @@ impl Concurrencies {
 /// [`Authenticator`](crate::Authenticator) without a service keeps it for as long.
 #[derive(Default)]
 #[must_use]
-pub struct Permits(#[expect(dead_code, reason = "is dropped, and does no more")] Vec<Permit>);
+pub struct Permits(
+    // In an `Arc`, of which the end is a call: every answer drops one of these, and most are empty.
+    #[expect(dead_code, reason = "is dropped, and does no more")] Option<Arc<Vec<Permit>>>,
+);
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

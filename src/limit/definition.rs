@@ -329,7 +329,12 @@ impl Limit {
         }
         let own = self.own_quota(caller.principal());
         let identity = self.identity(caller, own.is_some())?;
-        Some((identity, own.unwrap_or_else(|| self.plan_quota(caller.principal(), shared))))
+        let quota = match own {
+            Some(own) => own,
+            None if self.plans.is_empty() && self.shared_plans.is_none() => &self.quota,
+            None => self.plan_quota(caller.principal(), shared),
+        };
+        Some((identity, quota))
     }
 
     #[inline(always)]
@@ -366,18 +371,11 @@ impl Limit {
         if self.prefers_key { principal.key().and_then(KeyRecord::quota) } else { None }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn plan_quota<'c>(&'c self, principal: &Principal, shared: &'c mut Option<Quota>) -> &'c Quota {
-        if self.plans.is_empty() && self.shared_plans.is_none() {
-            return &self.quota;
-        }
-        let plan = principal.tenant().and_then(Tenant::plan);
-        plan.and_then(|plan| self.quota_of(plan, shared)).unwrap_or(&self.quota)
-    }
-
-    fn quota_of<'c>(&'c self, plan: &str, shared: &'c mut Option<Quota>) -> Option<&'c Quota> {
+        let Some(plan) = principal.tenant().and_then(Tenant::plan) else { return &self.quota };
         *shared = self.shared_plans.as_ref().and_then(|plans| plans.get(plan));
-        shared.as_ref().or_else(|| self.plans.get(plan))
+        shared.as_ref().or_else(|| self.plans.get(plan)).unwrap_or(&self.quota)
     }
 
     #[inline(always)]

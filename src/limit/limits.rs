@@ -87,7 +87,7 @@ impl Limits {
         standings: &mut Standings,
     ) -> Result<Verdict, LimitError> {
         match &*self.all {
-            [limit] => take_one(limit, caller, now, standings),
+            [limit] if !limit.is_settled_later() => take_one(limit, caller, now, standings),
             limits => take_all(limits, &self.order, caller, now, standings),
         }
     }
@@ -118,11 +118,9 @@ fn take_one(
         let mut counter = claim.cell.lock()?;
         if !counter.is_evicted() {
             let decision = counter.take(&claim.quota, now, claim.cost);
-            let hold = claim.limit.is_settled_later().then(|| claim.hold(&counter));
             drop(counter);
             standings.push(claim.standing(decision, now));
-            let verdict = Verdict::from(decision.answer);
-            return Ok(if let Some(hold) = hold { verdict.holding(vec![*hold]) } else { verdict });
+            return Ok(decision.answer.into());
         }
         drop(counter);
         claim.readmit(now)?;
@@ -170,7 +168,7 @@ fn decide(
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
         if claim.limit.is_settled_later() {
-            holds.push(*claim.hold(counter));
+            holds.push(claim.hold(counter));
         }
         standings.push(claim.standing(decision, now));
     }
@@ -207,15 +205,14 @@ impl Claim<'_> {
     }
 
     /// What the counter has just taken.
-    #[cold]
-    fn hold(&self, counter: &Counter) -> Box<Hold> {
-        Box::new(Hold {
+    fn hold(&self, counter: &Counter) -> Hold {
+        Hold {
             table: Arc::clone(self.limit.table()),
             cell: Arc::clone(&self.cell),
             quota: self.quota,
             taken: counter.last(),
             cost: self.cost,
-        })
+        }
     }
 
     fn standing(&self, decision: Decision, now: Timestamp) -> Standing {
