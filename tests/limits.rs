@@ -227,6 +227,20 @@ fn without_a_service_it_runs_until_its_permits_are_dropped() {
     assert!(wait(gate.authenticate(&parts)).verdict.is_ok());
 }
 
+#[test]
+fn a_refused_outcome_holds_nothing_however_long_it_is_kept() {
+    let (layer, key) = by_tokens();
+    let layer = layer.concurrency(Concurrency::per_key(1).unwrap()).unwrap();
+    let gate = layer.require(Policy::all_of(["admin"]).unwrap()).into_authenticator();
+    let parts = bearer(key.reveal());
+    let refused: Vec<_> = (0..5).map(|_| wait(gate.authenticate(&parts))).collect();
+    for outcome in &refused {
+        let why = outcome.verdict.as_ref().unwrap_err().kind();
+        assert_eq!(why, keygate::RejectionKind::InsufficientScope);
+        assert!(outcome.reservation.is_none());
+    }
+}
+
 // What is settled later
 
 type Taking = Auth<BoxCloneService<Request<()>, Response<()>, Infallible>>;
