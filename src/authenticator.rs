@@ -9,12 +9,12 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
 use crate::credential::{Credential, Sources};
-use crate::jwt::{JwtVerifier, VerifiedToken};
+use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{
-    Busy, Caller, Concurrencies, FailureBudget, Holds, Limits, Permits, Reservation, Standings,
-    Verdict,
+    Busy, Caller, Concurrencies, CountError, Counted, FailureBudget, Holds, Limits, Pending,
+    Permits, Reservation, Standings, Verdict,
 };
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::render::Deprecation;
@@ -47,7 +47,7 @@ pub struct Authenticator {
     pub(crate) environments: EnvironmentPolicy,
     pub(crate) peppers: Option<Arc<Peppers>>,
     pub(crate) store: Arc<dyn KeyStore>,
-    pub(crate) verifier: Option<Arc<JwtVerifier>>,
+    pub(crate) verifier: Option<JwtVerifiers>,
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
     pub(crate) suspended_pass: bool,
     pub(crate) optional: bool,
@@ -99,7 +99,7 @@ pub(crate) enum Answer {
     Refused(RejectionKind),
     Rejected(Rejection),
     Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
-    Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
+    Token(VerifiedToken, Result<Option<Arc<Tenant>>, StoreError>),
 }
 
 /// A refusal, and whom it hits where that is known: the log names them, the answer does not.
@@ -120,6 +120,12 @@ impl From<RejectionKind> for Refused {
     }
 }
 
+/// How far a request has come when all that is in memory has been asked.
+pub(crate) enum Admission {
+    Decided(Result<Option<Principal>, Rejection>),
+    Counting(Principal, Pending),
+}
+
 /// A question that a store has to answer.
 pub(crate) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -138,7 +144,13 @@ impl Authenticator {
             Identity::Asked(question) => question.await,
         };
         let mut told = Told::default();
-        let verdict = self.admit(request, answer, self.clock.now(), &mut told);
+        let verdict = match self.admit(request, answer, self.clock.now(), &mut told) {
+            Admission::Decided(verdict) => verdict,
+            Admission::Counting(principal, pending) => {
+                let counted = pending.await;
+                self.conclude(request, principal, counted, self.clock.now(), &mut told)
+            }
+        };
         let Told { standings, deprecation, reservation, permits } = told;
         Outcome { verdict, standings, deprecation, reservation, permits }
     }
@@ -166,14 +178,46 @@ impl Authenticator {
         answer: Answer,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<Option<Principal>, Rejection> {
+    ) -> Admission {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
-            Ok(None) => return Ok(None),
-            Err(refused) => return Err(self.refuse(request, refused, now)),
+            Ok(None) => return Admission::Decided(Ok(None)),
+            Err(refused) => {
+                return Admission::Decided(Err(self.refuse(request, refused, now)));
+            }
         };
         told.deprecation = principal.key().and_then(Deprecation::of);
-        let limited = self.limit(request, &principal, now, told);
+        let limited = match self.limit(request, &principal, now, told) {
+            Ok(Err(pending)) => return Admission::Counting(principal, pending),
+            Ok(Ok(verdict)) => self.limited(verdict, told),
+            Err(rejection) => Err(rejection),
+        };
+        Admission::Decided(self.finish(request, principal, limited, now, told))
+    }
+
+    /// The second half of a request that somebody else has counted.
+    pub(crate) fn conclude(
+        &self,
+        request: Head<'_>,
+        principal: Principal,
+        counted: Counted,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<Option<Principal>, Rejection> {
+        counted.standings.as_slice().iter().for_each(|one| told.standings.push(one.clone()));
+        let limited = counted.verdict.map_err(unavailable);
+        let limited = limited.and_then(|verdict| self.limited(verdict, told));
+        self.finish(request, principal, limited, now, told)
+    }
+
+    fn finish(
+        &self,
+        request: Head<'_>,
+        principal: Principal,
+        limited: Result<(), Rejection>,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<Option<Principal>, Rejection> {
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
             told.let_go();
@@ -222,27 +266,19 @@ impl Authenticator {
         let Some(verifier) = &self.verifier else {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };
-        match verifier.verify(token, now) {
-            Ok(token) => self.ask_tenant(Box::new(token)),
-            Err(error) => Identity::Known(Answer::Rejected(error.into())),
-        }
-    }
-
-    fn ask_tenant(&self, token: Box<VerifiedToken>) -> Identity {
-        let Some(directory) = &self.directory else {
-            let tenant = token.tenant().map(|id| Arc::new(Tenant::new(id.clone())));
-            return Identity::Known(Answer::Token(token, Ok(tenant)));
+        let directory = self.directory.as_ref();
+        let attempt = match verifier.try_verify(token, now) {
+            Attempt::Ended(verified) => return ask_tenant(directory, verified),
+            attempt => attempt,
         };
-        let Some(id) = token.tenant().cloned() else {
-            return Identity::Known(Answer::Refused(TokenInvalid));
-        };
-        if let Some(tenant) = directory.peek_tenant(&id) {
-            return Identity::Known(Answer::Token(token, tenant));
-        }
-        let directory = Arc::clone(directory);
+        let (verifier, token, directory) = (verifier.clone(), token.to_owned(), directory.cloned());
+        let clock = Arc::clone(&self.clock);
         Identity::Asked(Box::pin(async move {
-            let tenant = directory.tenant(&id).await;
-            Answer::Token(token, tenant)
+            let verified = verifier.finish(attempt, &token, &*clock).await;
+            match ask_tenant(directory.as_ref(), verified) {
+                Identity::Known(answer) => answer,
+                Identity::Asked(question) => question.await,
+            }
         }))
     }
 
@@ -265,7 +301,7 @@ impl Authenticator {
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
                 let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
-                (Principal::of_token(*token, tenant), judged)
+                (Principal::of_token(token, tenant), judged)
             }
         };
         match judged {
@@ -320,11 +356,23 @@ impl Authenticator {
         principal: &Principal,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Result<Verdict, Pending>, Rejection> {
         if !self.concurrency.is_empty() {
             self.enter(principal, now, told)?;
         }
-        if self.limits.is_empty() { Ok(()) } else { self.count(request, principal, now, told) }
+        if self.limits.is_empty() {
+            return Ok(Ok(Verdict::Admitted));
+        }
+        self.count(request, principal, now, &mut told.standings).map_err(unavailable)
+    }
+
+    fn limited(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
+        match verdict {
+            Verdict::Admitted => {}
+            Verdict::Reserved(holds) => self.reserve(*holds, told),
+            Verdict::Denied(wait) => return Err(limited(wait)),
+        }
+        Ok(())
     }
 
     #[cold]
@@ -352,20 +400,12 @@ impl Authenticator {
         request: Head<'_>,
         principal: &Principal,
         now: Timestamp,
-        told: &mut Told,
-    ) -> Result<(), Rejection> {
+        standings: &mut Standings,
+    ) -> Result<Result<Verdict, Pending>, CountError> {
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
-        match self.limits.take(&caller, now, &mut told.standings) {
-            Ok(Verdict::Admitted) => Ok(()),
-            Ok(Verdict::Reserved(holds)) => {
-                self.reserve(*holds, told);
-                Ok(())
-            }
-            Ok(Verdict::Denied(wait)) => Err(limited(wait)),
-            Err(error) => Err(unavailable(error)),
-        }
+        self.limits.count(&caller, now, standings)
     }
 
     fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
@@ -418,6 +458,31 @@ impl Told {
         self.reservation = None;
         self.permits = Permits::default();
     }
+}
+
+fn ask_tenant(
+    directory: Option<&Arc<dyn TenantDirectory>>,
+    verified: Result<VerifiedToken, JwtError>,
+) -> Identity {
+    let token = match verified {
+        Ok(token) => token,
+        Err(error) => return Identity::Known(Answer::Rejected(error.into())),
+    };
+    let Some(directory) = directory else {
+        let tenant = token.named_tenant().cloned();
+        return Identity::Known(Answer::Token(token, Ok(tenant)));
+    };
+    let Some(id) = token.tenant().cloned() else {
+        return Identity::Known(Answer::Refused(TokenInvalid));
+    };
+    if let Some(tenant) = directory.peek_tenant(&id) {
+        return Identity::Known(Answer::Token(token, tenant));
+    }
+    let directory = Arc::clone(directory);
+    Identity::Asked(Box::pin(async move {
+        let tenant = directory.tenant(&id).await;
+        Answer::Token(token, tenant)
+    }))
 }
 
 /// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.

@@ -8,9 +8,10 @@ use tower_layer::Layer;
 use crate::authenticator::Authenticator;
 use crate::credential::{Source, Sources};
 use crate::gate::Gate;
-use crate::jwt::JwtVerifier;
+use crate::jwt::JwtVerifiers;
 use crate::key::{EnvironmentPolicy, Formats, KeyFormat};
 use crate::limit::{Concurrencies, Concurrency, FailureBudget, Limit, Limits};
+use crate::metadata::ProtectedResource;
 use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
 use crate::service::Auth;
@@ -95,7 +96,7 @@ impl AuthLayer {
     }
 
     /// A gate for JWTs alone, from `Authorization: Bearer`.
-    pub fn tokens_only(verifier: JwtVerifier) -> Self {
+    pub fn tokens_only(verifier: impl Into<JwtVerifiers>) -> Self {
         let mut layer = Self::new(MemoryStore::new()).jwt(verifier);
         let gate = layer.gate();
         gate.authenticator.formats = Formats::none();
@@ -155,12 +156,13 @@ impl AuthLayer {
         self
     }
 
-    /// Accepts the JWTs that `verifier` accepts.
+    /// Accepts the JWTs that `verifier` accepts: a [`JwtVerifier`](crate::jwt::JwtVerifier) of one issuer, or
+    /// [`JwtVerifiers`] of several.
     ///
     /// A token names its tenant and no more. Whether that is suspended, and on which
     /// [plan](Limit::plan) it is, is known only with [`tenants`](Self::tenants). Without it callers
     /// with a JWT have each limit's own quota, whatever their plan.
-    pub fn jwt(mut self, verifier: impl Into<Arc<JwtVerifier>>) -> Self {
+    pub fn jwt(mut self, verifier: impl Into<JwtVerifiers>) -> Self {
         self.authenticator().verifier = Some(verifier.into());
         self
     }
@@ -283,9 +285,17 @@ impl AuthLayer {
     ///
     /// When `realm` holds other than printable ASCII.
     pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
-        self.challenge = Challenge::new(realm)?;
+        self.challenge = self.challenge.realm(realm)?;
         self.offer();
         Ok(self)
+    }
+
+    /// Names the metadata of the protected resource in challenges (RFC 9728 section 5.1), which is
+    /// mounted in front of the gate.
+    pub fn protected_resource(mut self, resource: &ProtectedResource) -> Self {
+        self.challenge = self.challenge.resource(resource);
+        self.offer();
+        self
     }
 
     /// Which rate-limit headers answers carry.

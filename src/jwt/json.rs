@@ -8,20 +8,64 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use smallvec::SmallVec;
 
 use super::error::JwtError;
 use crate::Timestamp;
 
 const NANOS_PER_SEC: f64 = 1e9;
 
-/// The members of an object, in the order of their names.
+/// What serde_json makes of a number where its feature `arbitrary_precision` is on.
+const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
+
+/// So many members need no allocation: more than most headers and claims sets have.
+const FEW: usize = 12;
+
+/// The members of an object, in no order.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a>(SmallVec<[Member<'a>; FEW]>);
+
 #[derive(Debug)]
-pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+struct Member<'a> {
+    tag: Tag,
+    name: Cow<'a, str>,
+    value: Value<'a>,
+}
+
+/// A name's length and first letters: short names are equal if their tags are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tag(u64);
+
+impl Tag {
+    const LETTERS: usize = 7;
+
+    #[inline]
+    const fn of(name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut letters = [0; 8];
+        let mut index = 0;
+        while index < name.len() && index < Self::LETTERS {
+            letters[index] = name[index];
+            index += 1;
+        }
+        letters[Self::LETTERS] = if name.len() > 0xFF { 0xFF } else { name.len() as u8 };
+        Self(u64::from_le_bytes(letters))
+    }
+}
+
+impl Member<'_> {
+    #[inline]
+    fn is(&self, tag: Tag, name: &str) -> bool {
+        self.tag == tag && (name.len() <= Tag::LETTERS || self.name == name)
+    }
+}
 
 /// As much of a value as the rules for headers and claims look at.
 #[derive(Debug)]
 pub(crate) enum Value<'a> {
     Null,
+    Flag(bool),
+    Number,
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
     /// A member of the outermost object named `exp`, `nbf` or `iat`.
@@ -30,18 +74,21 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads an object and nothing behind it.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+    /// Reads an object and nothing behind it, in place: it is too large to be handed about.
+    pub(crate) fn read(&mut self, text: &'a str) -> Result<(), serde_json::Error> {
         // Any other start would make serde quote the text in its error.
-        if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-            serde_json::from_str(text)
-        } else {
-            Err(serde_json::Error::custom("not an object"))
+        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err(serde_json::Error::custom("not an object"));
         }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        reader.deserialize_map(Members(self))?;
+        reader.end()
     }
 
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+        let tag = Tag::of(name);
+        self.0.iter().find(|own| own.is(tag, name)).map(|own| &own.value)
     }
 
     /// A member that has to be text if it is there; `wrong` if it is anything else.
@@ -87,41 +134,56 @@ impl<'a> Value<'a> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
+struct Members<'o, 'a>(&'o mut Object<'a>);
 
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut members = Vec::with_capacity(12);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Object(members) = self.0;
         while let Some(Name(name)) = map.next_key()? {
             let value = match &*name {
                 "exp" | "nbf" | "iat" => Value::date(&mut map)?,
                 _ => map.next_value()?,
             };
-            members.push((name, value));
+            members.push(Member { tag: Tag::of(&name), name, value });
         }
-        sort_unique(&mut members, |(name, _)| name)?;
-        Ok(Object(members))
+        match repeats(members) {
+            true => Err(A::Error::custom("a member name occurs twice")),
+            false => Ok(()),
+        }
     }
 }
 
-fn sort_unique<'a, T, E: Error>(items: &mut [T], name: fn(&T) -> &Cow<'a, str>) -> Result<(), E> {
-    items.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-    match items.windows(2).any(|pair| name(&pair[0]) == name(&pair[1])) {
+/// A few names are compared each with each.
+fn repeats(members: &[Member<'_>]) -> bool {
+    if members.len() > FEW {
+        return occurs_twice(members, |member| &member.name);
+    }
+    let later = members.iter().enumerate().skip(1);
+    later.into_iter().any(|(i, one)| members[..i].iter().any(|a| a.is(one.tag, &one.name)))
+}
+
+fn check_unique<'a, T, E: Error>(items: &[T], name: fn(&T) -> &Cow<'a, str>) -> Result<(), E> {
+    match occurs_twice(items, name) {
         true => Err(E::custom("a member name occurs twice")),
         false => Ok(()),
     }
+}
+
+/// A few names are compared each with each; of many, neighbours in their order.
+fn occurs_twice<'a, T>(items: &[T], name: fn(&T) -> &Cow<'a, str>) -> bool {
+    if items.len() <= FEW {
+        let names = items.iter().enumerate();
+        return names.skip(1).any(|(i, item)| items[..i].iter().any(|a| name(a) == name(item)));
+    }
+    let mut names: Vec<&Cow<'a, str>> = items.iter().map(name).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 impl<'de> Deserialize<'de> for Value<'de> {
@@ -143,20 +205,20 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Value::Flag(flag))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Number)
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Number)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Number)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -176,13 +238,16 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Vec::new();
+        let mut names = SmallVec::<[Cow<'de, str>; FEW]>::new();
         while let Some(Name(name)) = map.next_key()? {
             map.next_value::<Value<'de>>()?;
             names.push(name);
         }
-        sort_unique(&mut names, |name| name)?;
-        Ok(Value::Other)
+        check_unique(&names, |name| name)?;
+        match names.as_slice() {
+            [name] if name == ARBITRARY_PRECISION => Ok(Value::Number),
+            _ => Ok(Value::Other),
+        }
     }
 }
 

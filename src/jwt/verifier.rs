@@ -7,29 +7,70 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::builder::JwtVerifierBuilder;
+use super::cache::{Seen, TokenCache};
 use super::claims::Rules;
 use super::error::{JwtError, JwtErrorKind};
-use super::header::{Header, media_type};
-use super::keys::KeySet;
+use super::header::{Header, is_media_type};
+use super::key::JwtKey;
+use super::remote::Waiting;
+use super::revocation::Revocations;
+use super::source::KeySource;
 use super::token::VerifiedToken;
-use crate::Timestamp;
+use crate::store::StoreError;
+use crate::{Clock, Timestamp};
 
 /// Bytes of a decoded header that need no allocation.
-const SMALL_HEADER: usize = 384;
+const SMALL_HEADER: usize = 256;
+
+/// Bytes of a signature that is not RSA's, rounded up.
+const SMALL_SIGNATURE: usize = 99;
 
 /// Bytes of the longest signature: RSA of 8192 bits.
 ///
 /// Rounded up to what the decoder wants for it.
 const MAX_SIGNATURE: usize = 1026;
 
+/// How many fetches of keys a token waits for: one that began before the token came may be too old
+/// for it.
+const MAX_FLIGHTS: usize = 2;
+
+/// How far the verification of a token has come.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Ended(Result<VerifiedToken, JwtError>),
+    /// For keys.
+    Waits(Waiting),
+    /// Whether it is revoked has to be asked for.
+    Unsure(VerifiedToken),
+}
+
+impl From<Result<Admitted, JwtError>> for Attempt {
+    fn from(admitted: Result<Admitted, JwtError>) -> Self {
+        match admitted {
+            Ok(Admitted::Good(token)) => Self::Ended(Ok(token)),
+            Ok(Admitted::Unsure(token)) => Self::Unsure(token),
+            Err(error) => Self::Ended(Err(error)),
+        }
+    }
+}
+
 /// Verifies the tokens of one issuer. Cheap to clone.
 #[derive(Clone)]
 pub struct JwtVerifier {
-    pub(crate) keys: Arc<KeySet>,
+    pub(crate) keys: KeySource,
     pub(crate) rules: Arc<Rules>,
-    /// Accepted `typ`s; the usual ones, and none, when empty.
+    /// Accepted `typ`s; those of the profile when empty.
     pub(crate) types: Arc<[String]>,
     pub(crate) max_length: usize,
+    pub(crate) cache: Option<Arc<TokenCache>>,
+    pub(crate) revocations: Option<Arc<dyn Revocations>>,
+}
+
+/// A token that is good, as far as is known without asking.
+pub(crate) enum Admitted {
+    Good(VerifiedToken),
+    /// Whether it is revoked has to be asked for.
+    Unsure(VerifiedToken),
 }
 
 impl JwtVerifier {
@@ -39,18 +80,160 @@ impl JwtVerifier {
         JwtVerifierBuilder::new(issuer.into(), audience.into())
     }
 
-    /// Verifies a token: its form, header, signature and claims, at the time `now`.
+    /// Verifies a token: its form, header, signature and claims, at the time `now`, and that it is
+    /// not revoked.
     ///
     /// # Errors
     ///
-    /// [`JwtErrorKind::Expired`] when the token is good but its time has passed, another kind when
-    /// it is bad.
+    /// [`JwtErrorKind::Expired`] when the token is good but its time has passed,
+    /// [`JwtErrorKind::KeysUnavailable`] when the issuer's keys are not at hand,
+    /// [`JwtErrorKind::RevocationsUnavailable`] when it is good but it can't be told here whether it
+    /// is revoked, another kind when it is bad.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
-        let payload = self.verify_signature(token)?;
+        match self.admit(token, now)? {
+            Admitted::Good(token) => Ok(token),
+            Admitted::Unsure(_) => Err(JwtError::new(
+                JwtErrorKind::RevocationsUnavailable,
+                "whether the token is revoked has to be asked for",
+            )),
+        }
+    }
+
+    /// The same, and asks [`Revocations`] where memory can't tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub async fn verify_and_ask(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, JwtError> {
+        match self.admit(token, now)? {
+            Admitted::Good(token) => Ok(token),
+            Admitted::Unsure(token) => self.ask(token).await,
+        }
+    }
+
+    /// Everything that can be judged without waiting.
+    pub(crate) fn admit(&self, token: &str, now: Timestamp) -> Result<Admitted, JwtError> {
+        let token = self.prove(token, now)?;
+        let Some(revocations) = &self.revocations else { return Ok(Admitted::Good(token)) };
+        match revocations.peek(&token) {
+            Some(answer) => unless_revoked(token, answer).map(Admitted::Good),
+            None => Ok(Admitted::Unsure(token)),
+        }
+    }
+
+    pub(crate) async fn ask(&self, token: VerifiedToken) -> Result<VerifiedToken, JwtError> {
+        let Some(revocations) = &self.revocations else { return Ok(token) };
+        let answer = revocations.is_revoked(&token).await;
+        unless_revoked(token, answer)
+    }
+
+    /// Everything but revocation, from memory if the token was verified before.
+    fn prove(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
+        // Asked for before the key is: one that is withdrawn meanwhile belongs to no later number.
+        let generation = self.keys.generation(now);
+        let Some(cache) = &self.cache else {
+            return self.prove_anew(token, now).map(|seen| seen.verified);
+        };
+        let is_trusted = |print| self.key_of(token).is_ok_and(|key| key.print() == print);
+        if let Some(known) = cache.find(token, generation, is_trusted) {
+            return self.rules.check_time(known.facts(), now).map(|()| known);
+        }
+        let seen = self.prove_anew(token, now)?;
+        let verified = seen.verified.clone();
+        cache.keep(token, seen, generation, now);
+        Ok(verified)
+    }
+
+    fn prove_anew(&self, token: &str, now: Timestamp) -> Result<Seen, JwtError> {
+        let (payload, key) = self.open(token)?;
         let claims = String::from_utf8(payload).map_err(|error| {
             JwtError::malformed("the claims are not UTF-8").caused_by(error.utf8_error())
         })?;
-        self.rules.admit(claims, now)
+        let verified = self.rules.admit(claims, key.algorithm(), now)?;
+        Ok(Seen { verified, key: key.print() })
+    }
+
+    /// The key that would judge the token now.
+    fn key_of(&self, token: &str) -> Result<JwtKey, JwtError> {
+        self.key(Parts::split(token)?.header)
+    }
+
+    /// [`verify`](Self::verify) at the time that `clock` tells; where the token's key is not at hand,
+    /// a fetch of the issuer's keys is waited for, and where memory can't tell whether the token is
+    /// revoked, that is asked for. [`remote`](super::remote) says when keys are fetched, and for how
+    /// long that may take.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify); [`JwtErrorKind::KeysUnavailable`] when the keys can't be had.
+    pub async fn verify_or_fetch(
+        &self,
+        token: &str,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, JwtError> {
+        self.finish(self.try_verify(token, clock.now()), token, clock).await
+    }
+
+    /// Verifies with what is at hand, or says what has to be waited for.
+    pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
+        match self.admit(token, now) {
+            // A token that its claims condemn is not worth a fetch.
+            Err(error) if error.lacks_key() && self.would_admit(token, now) => {
+                self.ask_for_key(token, now)
+            }
+            admitted => admitted.into(),
+        }
+    }
+
+    /// Keys that come between the look for one and the question for it are looked at before their
+    /// absence is believed.
+    fn ask_for_key(&self, token: &str, now: Timestamp) -> Attempt {
+        loop {
+            let seen = self.keys.generation(now);
+            let attempt = match self.admit(token, now) {
+                Err(error) if error.lacks_key() => self.keys.ask(error),
+                admitted => admitted.into(),
+            };
+            if !matches!(attempt, Attempt::Ended(Err(_))) || self.keys.generation(now) == seen {
+                return attempt;
+            }
+        }
+    }
+
+    /// Waits for what an attempt of [`try_verify`](Self::try_verify) lacks.
+    pub(crate) async fn finish(
+        &self,
+        mut attempt: Attempt,
+        token: &str,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, JwtError> {
+        for _ in 0..MAX_FLIGHTS {
+            let Attempt::Waits(wait) = &mut attempt else { break };
+            wait.await;
+            attempt = self.try_verify(token, clock.now());
+        }
+        match attempt {
+            Attempt::Ended(outcome) => outcome,
+            Attempt::Unsure(token) => self.ask(token).await,
+            Attempt::Waits(wait) => Err(wait.give_up()),
+        }
+    }
+
+    /// Whether the claims are good, if the signature were.
+    fn would_admit(&self, token: &str, now: Timestamp) -> bool {
+        let judge = || -> Result<VerifiedToken, JwtError> {
+            let parts = Parts::split(token)?;
+            let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
+            let header = decode_header(parts.header, &mut small, &mut large)?;
+            let algorithm = Header::default().read(header)?;
+            let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
+            self.rules.admit(String::from_utf8(payload).map_err(not_base64url)?, algorithm, now)
+        };
+        judge().is_ok()
     }
 
     /// Verifies form, header and signature only, and returns the payload's bytes.
@@ -62,39 +245,67 @@ impl JwtVerifier {
     ///
     /// Any kind but those of the claims and the time.
     pub fn verify_signature(&self, token: &str) -> Result<Vec<u8>, JwtError> {
+        self.open(token).map(|(payload, _)| payload)
+    }
+
+    /// The payload, and the key that has signed it.
+    fn open(&self, token: &str) -> Result<(Vec<u8>, JwtKey), JwtError> {
         if token.len() > self.max_length {
             return Err(JwtError::malformed("the token is too long"));
         }
         let parts = Parts::split(token)?;
-        self.check_signed(&parts)?;
-        URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)
+        let key = self.key(parts.header)?;
+        match base64::decoded_len_estimate(parts.signature.len()) {
+            ..=SMALL_SIGNATURE => check_signed(&key, &parts, &mut [0; SMALL_SIGNATURE])?,
+            _ => check_signed(&key, &parts, &mut [0; MAX_SIGNATURE])?,
+        }
+        let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
+        Ok((payload, key))
     }
 
-    fn check_signed(&self, parts: &Parts<'_>) -> Result<(), JwtError> {
+    /// The key that judges tokens with this header.
+    fn key(&self, header: &str) -> Result<JwtKey, JwtError> {
         let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-        let header = Header::parse(decode_header(parts.header, &mut small, &mut large)?)?;
+        let json = decode_header(header, &mut small, &mut large)?;
+        let mut header = Header::default();
+        let algorithm = header.read(json)?;
         self.check_type(header.typ()?)?;
-        let key = self.keys.find(header.kid()?, header.algorithm())?;
-        let mut buffer = [0; MAX_SIGNATURE];
-        let signature = decode(parts.signature, &mut buffer)?;
-        match key.is_signed(parts.signed.as_bytes(), signature) {
-            true => Ok(()),
-            false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
-        }
+        self.keys.find(header.kid()?, algorithm)
     }
 
     /// RFC 8725 section 3.11: tokens of other kinds are told apart by `typ`.
     fn check_type(&self, typ: Option<&str>) -> Result<(), JwtError> {
-        let is = |known: &str| {
-            typ.is_some_and(|typ| media_type(typ).eq_ignore_ascii_case(media_type(known)))
-        };
+        let is = |known: &str| typ.is_some_and(|typ| is_media_type(typ, known));
+        let (usual, may_be_absent) = self.rules.profile.types();
         let accepted = match &*self.types {
-            [] => typ.is_none() || is("JWT") || is("at+jwt"),
+            [] => typ.is_none() && may_be_absent || usual.iter().any(|known| is(known)),
             types => types.iter().any(|known| is(known)),
         };
         match accepted {
             true => Ok(()),
             false => Err(JwtError::malformed("typ: a token of another kind")),
+        }
+    }
+}
+
+fn check_signed(key: &JwtKey, parts: &Parts<'_>, buffer: &mut [u8]) -> Result<(), JwtError> {
+    let signature = decode(parts.signature, buffer)?;
+    match key.is_signed(parts.signed.as_bytes(), signature) {
+        true => Ok(()),
+        false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
+    }
+}
+
+fn unless_revoked(
+    token: VerifiedToken,
+    answer: Result<bool, StoreError>,
+) -> Result<VerifiedToken, JwtError> {
+    match answer {
+        Ok(false) => Ok(token),
+        Ok(true) => Err(JwtError::new(JwtErrorKind::Revoked, "the token is revoked")),
+        Err(error) => {
+            const REASON: &str = "whether the token is revoked can't be told";
+            Err(JwtError::new(JwtErrorKind::RevocationsUnavailable, REASON).caused_by(error))
         }
     }
 }

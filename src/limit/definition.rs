@@ -9,8 +9,9 @@ use super::caller::Caller;
 use super::cell::LimitError;
 use super::identity::Identity;
 use super::plans::Plans;
-use super::quota::Quota;
+use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
+use super::remote::Remote;
 use super::seats::{self, Held};
 use super::standing::LimitName;
 use super::table::Table;
@@ -63,7 +64,7 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 pub struct Limit {
     table: Arc<Table>,
     name: LimitName,
-    sharing: Sharing,
+    pub(super) sharing: Sharing,
     quota: Quota,
     plans: BTreeMap<Box<str>, Quota>,
     shared_plans: Option<Plans>,
@@ -72,10 +73,12 @@ pub struct Limit {
     /// None for most limits, which are for all requests.
     reach: Option<Arc<Reach>>,
     settled_later: bool,
+    /// Where it is counted, if that is not in its table.
+    pub(super) remote: Option<Remote>,
 }
 
 #[derive(Clone)]
-enum Sharing {
+pub(super) enum Sharing {
     Tenant,
     Caller,
     Address { ipv6_prefix: u8 },
@@ -150,6 +153,7 @@ impl Limit {
             cost: Cost::Fixed(1),
             reach: None,
             settled_later: false,
+            remote: None,
         }
     }
 
@@ -204,7 +208,8 @@ impl Limit {
     ///
     /// A request that settles nothing has cost nothing, be it cancelled, refused by a policy or served
     /// by a handler that knows of no reservation: set this for routes that settle, and another limit
-    /// on how many requests there may be. Rate-limit headers count the estimate.
+    /// on how many requests there may be. Rate-limit headers count the estimate. Only a gate whose
+    /// limits are all counted in memory takes it.
     ///
     /// ```
     /// use keygate::{Limit, Quota};
@@ -296,6 +301,19 @@ impl Limit {
         let cost = usual.max(self.reach.as_ref().map_or(0, |reach| reach.dearest()));
         if Some(cost) > smallest {
             return Err(ConfigError::invalid("cost of a limit", cost, "above one of its quotas"));
+        }
+        self.check_shared()
+    }
+
+    /// Refuses what a limit that many machines share can't do.
+    fn check_shared(&self) -> Result<(), ConfigError> {
+        let monthly = |quota: &Quota| quota.algorithm() == Algorithm::CalendarMonth;
+        if self.remote.is_none() {
+            return Ok(());
+        }
+        if self.plans.values().chain([&self.quota]).any(monthly) {
+            let reason = "shared by many machines, it can't be counted by calendar month";
+            return Err(ConfigError::invalid("limit", &self.name, reason));
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 //! [`Concurrency`] how many requests run at a time. What a request costs may be told when it has
 //! been served ([`Reservation`]), and [`Plans`] change while the service runs. A request is counted
 //! by all limits of its gate or by none. Everything is counted in memory, in one process, in
-//! nanoseconds; nothing runs in the background.
+//! nanoseconds, and nothing runs in the background, unless a limit is shared by many machines: the
+//! feature `redis` brings `limit::redis`.
 //!
 //! ```
 //! use keygate::{Limit, Quota};
@@ -31,6 +32,10 @@ mod limits;
 mod plans;
 mod quota;
 mod reach;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg_attr(not(feature = "redis"), path = "remote_off.rs")]
+mod remote;
 mod reservation;
 mod seats;
 mod standing;
@@ -51,5 +56,6 @@ pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use concurrency::{Busy, Concurrencies};
 pub(crate) use limits::{Limits, Verdict};
+pub(crate) use remote::{CountError, Counted, Pending};
 pub(crate) use reservation::Holds;
 pub(crate) use seats::Seats;

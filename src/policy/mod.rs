@@ -15,5 +15,5 @@ pub(crate) use paths::Paths;
 pub use requirement::Policy;
 pub(crate) use routes::Asks;
 pub use routes::Routes;
-pub(crate) use scope::is_scope_token;
 pub use scope::{Access, Scope, ScopeSet};
+pub(crate) use scope::{grants_any, is_scope_byte, is_scope_token};

@@ -1,10 +1,14 @@
 //! `WWW-Authenticate`: how a caller may prove itself (RFC 9110 section 11.6.1, RFC 6750 section 3).
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::wording::ByKind;
-use crate::policy::is_scope_token;
+use crate::metadata::ProtectedResource;
+use crate::policy::{is_scope_byte, is_scope_token};
 use crate::{ConfigError, Rejection, RejectionKind};
 
 /// A way to send a credential that a challenge can name.
@@ -55,6 +59,8 @@ impl Scheme {
 pub struct Challenge {
     realm: String,
     schemes: Vec<Scheme>,
+    /// Where the metadata of the protected resource is.
+    metadata: Option<String>,
     texts: ByKind<String>,
     lines: ByKind<Vec<HeaderValue>>,
 }
@@ -66,10 +72,20 @@ impl Challenge {
     ///
     /// When `realm` holds anything but visible ASCII and spaces.
     pub fn new(realm: &str) -> Result<Self, ConfigError> {
+        Self::default().realm(realm)
+    }
+
+    /// The same with another realm.
+    ///
+    /// # Errors
+    ///
+    /// When `realm` holds anything but visible ASCII and spaces.
+    pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
         if !realm.bytes().all(|b| matches!(b, b' '..=b'~')) {
             return Err(ConfigError::invalid("realm", realm, "not visible ASCII"));
         }
-        Ok(Self::quoted(realm.replace('\\', r"\\").replace('"', "\\\"")))
+        self.realm = realm.replace('\\', r"\\").replace('"', "\\\"");
+        Ok(self.rebuilt())
     }
 
     /// The same for these schemes. With none it is `ApiKey`: no 401 goes without a challenge.
@@ -81,6 +97,14 @@ impl Challenge {
                 self.schemes.push(*scheme);
             }
         }
+        self.rebuilt()
+    }
+
+    /// The same, naming where a client finds out which authorization servers the resource trusts:
+    /// `resource_metadata` of `Bearer` (RFC 9728 section 5.1).
+    #[must_use]
+    pub fn resource(mut self, resource: &ProtectedResource) -> Self {
+        self.metadata = Some(resource.metadata_url().to_owned());
         self.rebuilt()
     }
 
@@ -101,8 +125,12 @@ impl Challenge {
 
     /// Puts the lines for `rejection` in place of those that are there.
     pub fn apply(&self, rejection: &Rejection, headers: &mut HeaderMap) {
-        headers.remove(WWW_AUTHENTICATE);
-        for line in self.lines.get(rejection.kind()) {
+        let [first, more @ ..] = &**self.lines.get(rejection.kind()) else {
+            headers.remove(WWW_AUTHENTICATE);
+            return;
+        };
+        headers.insert(WWW_AUTHENTICATE, with_scopes(first, rejection));
+        for line in more {
             headers.append(WWW_AUTHENTICATE, with_scopes(line, rejection));
         }
     }
@@ -110,7 +138,8 @@ impl Challenge {
     fn quoted(realm: String) -> Self {
         let texts = ByKind::from_fn(|kind| description(kind).to_owned());
         let lines = ByKind::from_fn(|_| Vec::new());
-        Self { realm, schemes: vec![Scheme::Bearer], texts, lines }.rebuilt()
+        let schemes = vec![Scheme::Bearer];
+        Self { realm, schemes, metadata: None, texts, lines }.rebuilt()
     }
 
     fn rebuilt(mut self) -> Self {
@@ -126,7 +155,13 @@ impl Challenge {
             return None;
         }
         let mut line = format!("{} realm=\"{}\"", scheme.name(), self.realm);
-        for (name, value) in [("error", error), ("error_description", self.told(kind, error))] {
+        let metadata = self.metadata.as_deref().filter(|_| scheme == Scheme::Bearer);
+        let parameters = [
+            ("error", error),
+            ("error_description", self.told(kind, error)),
+            ("resource_metadata", metadata),
+        ];
+        for (name, value) in parameters {
             if let Some(value) = value {
                 line += &format!(", {name}=\"{value}\"");
             }
@@ -181,20 +216,26 @@ fn with_scopes(line: &HeaderValue, rejection: &Rejection) -> HeaderValue {
 /// A scope with a character outside `scope-token` (RFC 6749 section 3.3) is left out whole: without
 /// the character it would be another scope.
 fn scoped(line: &HeaderValue, scopes: &str) -> Option<HeaderValue> {
-    let line = line.to_str().ok()?;
-    let mut text = String::with_capacity(line.len() + scopes.len() + SCOPE.len() + 1);
-    text.push_str(line);
-    let mut before = SCOPE;
-    for scope in scopes.split(' ').filter(|scope| is_scope_token(scope)) {
-        text.push_str(before);
-        text.push_str(scope);
-        before = " ";
-    }
-    if before == SCOPE {
+    let needed = if is_list(scopes) { Cow::Borrowed(scopes) } else { Cow::Owned(listed(scopes)) };
+    if needed.is_empty() {
         return None;
     }
-    text.push('"');
-    HeaderValue::try_from(text).ok()
+    let text = [line.as_bytes(), SCOPE, needed.as_bytes(), b"\""].concat();
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
-const SCOPE: &str = ", scope=\"";
+/// What policies ask for is one always.
+fn is_list(scopes: &str) -> bool {
+    let mut last = b' ';
+    let follows = |byte: u8| {
+        let before = std::mem::replace(&mut last, byte);
+        if byte == b' ' { before != b' ' } else { is_scope_byte(byte) }
+    };
+    scopes.bytes().all(follows) && last != b' '
+}
+
+fn listed(scopes: &str) -> String {
+    scopes.split(' ').filter(|scope| is_scope_token(scope)).collect::<Vec<_>>().join(" ")
+}
+
+const SCOPE: &[u8] = b", scope=\"";

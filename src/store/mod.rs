@@ -26,7 +26,7 @@
 //! `store::conformance`, some fifty tests in one line.
 //!
 //! [`Cached`] puts memory in front of a store that is slow, and [`feed`] keeps that memory true when
-//! another node changes the store.
+//! another node changes the store: `PostgresFeed` for a `PostgresStore`.
 //!
 //! # A store of your own
 //!
@@ -104,7 +104,7 @@ pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresFeed, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use usage::{Month, Usage, UsageStore, Use};
@@ -121,7 +121,23 @@ pub trait KeyStore: Send + Sync + 'static {
     /// When the store can't tell. The request is then refused with 503.
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError>;
 
-    /// The same for a store that has the answer in memory, without a future; `None` means that
+    /// The same for a key that may have come here since it was looked for: after
+    /// [`find`](Self::find) did not find this digest, former ones of the same key were asked for, and
+    /// were not found either. Keys move to the digest of now, so that this one must have been looked
+    /// for last.
+    ///
+    /// A store that answers from memory must not answer with what `find` has put there, only with
+    /// what this has; all others need not have this method. A store that passes calls on to another
+    /// passes this on, too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    async fn find_again(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.find(digest).await
+    }
+
+    /// As [`find`](Self::find), for a store that has the answer in memory, without a future; `None` means that
     /// [`find`](Self::find) must be asked, which is what a store on a network answers.
     fn peek(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
         let _ = digest;
@@ -151,6 +167,10 @@ pub trait TenantDirectory: Send + Sync + 'static {
 impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
         (**self).find(digest).await
+    }
+
+    async fn find_again(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).find_again(digest).await
     }
 
     fn peek(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {

@@ -24,8 +24,8 @@ use http::request::Parts;
 
 use super::cell::LimitError;
 use super::{Algorithm, Caller, Limit, Limits, Quota, Standings, Verdict};
-use crate::jwt::VerifiedToken;
-use crate::{KeyDigest, KeyRecord, Principal, ScopeSet, Tenant, Timestamp};
+use crate::jwt::{Text, VerifiedToken};
+use crate::{KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -71,16 +71,7 @@ fn token(tenant: Option<&str>) -> Principal {
 }
 
 fn verified() -> VerifiedToken {
-    VerifiedToken {
-        subject: "".into(),
-        tenant: None,
-        scopes: ScopeSet::default(),
-        issuer: None,
-        expires: Timestamp::MAX,
-        issued_at: None,
-        id: None,
-        claims: "{}".into(),
-    }
+    VerifiedToken::nobody(Text::Own("".into()))
 }
 
 fn head() -> Parts {

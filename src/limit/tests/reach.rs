@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::*;
+use crate::ScopeSet;
 
 fn hour(limit: u64) -> Quota {
     Quota::per_hour(limit).unwrap()

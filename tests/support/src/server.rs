@@ -23,7 +23,16 @@ impl Server {
     ///
     /// When it does not start.
     pub fn example(name: &str, environment: &[(&str, &str)]) -> Self {
-        let mut child = command(name, environment)
+        Self::program(name, command(name, environment))
+    }
+
+    /// Starts a program that prints a line with its URL when it is ready, and waits for that.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn program(name: &str, mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
@@ -74,6 +83,11 @@ impl Server {
         &self.ready
     }
 
+    /// True if it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Sends SIGTERM and waits; true if it ended by itself, with success, within five seconds.
     pub fn stop(mut self) -> bool {
         self.terminate()
@@ -109,7 +123,8 @@ impl Drop for Server {
 /// The example with these variables, and none of the tester's own that would change it.
 fn command(name: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary(name));
-    command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV").env_remove("JWT_SECRET").env_remove("DATABASE_URL");
+    command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV").env_remove("JWT_SECRET");
+    command.env_remove("DATABASE_URL").env_remove("REDIS_URL");
     command.envs(environment.iter().copied());
     command
 }
