@@ -210,6 +210,7 @@ impl Authenticator {
         self.finish(request, principal, limited, now, told)
     }
 
+    #[inline]
     fn finish(
         &self,
         request: Head<'_>,
@@ -417,6 +418,7 @@ impl Authenticator {
     }
 
     /// Ends the road of a request that has no principal.
+    #[cold]
     fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Rejection {
         let Refused { why, who } = refused;
         let rejection = match &self.failures {

@@ -100,11 +100,7 @@ impl Gate {
         let wire = Wire::of(head.method, head.headers);
         let principal = match verdict {
             Ok(principal) => principal,
-            Err(why) => {
-                let mut refusal = self.refusals.respond(why, &told.standings, wire);
-                deprecate(told.deprecation, refusal.headers_mut());
-                return Passage::Out(refusal);
-            }
+            Err(why) => return Passage::Out(self.refuse(why, &told, wire)),
         };
         let needs_privacy = principal.is_some() && !has(head.headers, &AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
@@ -127,6 +123,13 @@ impl Gate {
         Passage::In(Exit { told, wire, needs_privacy, who })
     }
 
+    #[cold]
+    fn refuse(&self, why: Rejection, told: &Told, wire: Wire) -> Refusal {
+        let mut refusal = self.refusals.respond(why, &told.standings, wire);
+        deprecate(told.deprecation, refusal.headers_mut());
+        refusal
+    }
+
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
     pub(crate) fn let_out<B>(
         &self,
@@ -144,6 +147,7 @@ impl Gate {
         }
     }
 
+    #[cold]
     fn refuse_late<B>(
         &self,
         response: Response<B>,
