@@ -9,7 +9,7 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
 use crate::credential::{Credential, Sources};
-use crate::jwt::{JwtVerifier, VerifiedToken};
+use crate::jwt::{Admitted, JwtVerifier, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
@@ -87,7 +87,7 @@ pub(crate) enum Answer {
     Refused(RejectionKind),
     Rejected(Rejection),
     Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
-    Token(Box<VerifiedToken>, Result<Option<Arc<Tenant>>, StoreError>),
+    Token(VerifiedToken, Result<Option<Arc<Tenant>>, StoreError>),
 }
 
 /// A refusal, and whom it hits where that is known: the log names them, the answer does not.
@@ -208,27 +208,23 @@ impl Authenticator {
         let Some(verifier) = &self.verifier else {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };
-        match verifier.verify(token, now) {
-            Ok(token) => self.ask_tenant(Box::new(token)),
+        match verifier.admit(token, now) {
+            Ok(Admitted::Good(token)) => ask_tenant(self.directory.as_ref(), token),
+            Ok(Admitted::Unsure(token)) => self.ask_revoked(Arc::clone(verifier), token),
             Err(error) => Identity::Known(Answer::Rejected(error.into())),
         }
     }
 
-    fn ask_tenant(&self, token: Box<VerifiedToken>) -> Identity {
-        let Some(directory) = &self.directory else {
-            let tenant = token.tenant().map(|id| Arc::new(Tenant::new(id.clone())));
-            return Identity::Known(Answer::Token(token, Ok(tenant)));
-        };
-        let Some(id) = token.tenant().cloned() else {
-            return Identity::Known(Answer::Refused(TokenInvalid));
-        };
-        if let Some(tenant) = directory.peek_tenant(&id) {
-            return Identity::Known(Answer::Token(token, tenant));
-        }
-        let directory = Arc::clone(directory);
+    fn ask_revoked(&self, verifier: Arc<JwtVerifier>, token: VerifiedToken) -> Identity {
+        let directory = self.directory.clone();
         Identity::Asked(Box::pin(async move {
-            let tenant = directory.tenant(&id).await;
-            Answer::Token(token, tenant)
+            match verifier.ask(token).await {
+                Ok(token) => match ask_tenant(directory.as_ref(), token) {
+                    Identity::Known(answer) => answer,
+                    Identity::Asked(question) => question.await,
+                },
+                Err(error) => Answer::Rejected(error.into()),
+            }
         }))
     }
 
@@ -251,7 +247,7 @@ impl Authenticator {
             Answer::Token(token, tenant) => {
                 let tenant = tenant.map_err(unavailable)?;
                 let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
-                (Principal::of_token(*token, tenant), judged)
+                (Principal::of_token(token, tenant), judged)
             }
         };
         match judged {
@@ -360,6 +356,24 @@ impl Authenticator {
             _ => Ok(()),
         }
     }
+}
+
+fn ask_tenant(directory: Option<&Arc<dyn TenantDirectory>>, token: VerifiedToken) -> Identity {
+    let Some(directory) = directory else {
+        let tenant = token.named_tenant().cloned();
+        return Identity::Known(Answer::Token(token, Ok(tenant)));
+    };
+    let Some(id) = token.tenant().cloned() else {
+        return Identity::Known(Answer::Refused(TokenInvalid));
+    };
+    if let Some(tenant) = directory.peek_tenant(&id) {
+        return Identity::Known(Answer::Token(token, tenant));
+    }
+    let directory = Arc::clone(directory);
+    Identity::Asked(Box::pin(async move {
+        let tenant = directory.tenant(&id).await;
+        Answer::Token(token, tenant)
+    }))
 }
 
 /// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.

@@ -116,6 +116,16 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        self.as_ref().now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.as_ref().monotonic()
+    }
+}
+
 /// A monotonic clock that is compared with the wall clock now and then.
 ///
 /// By how much that is ahead grows when the machine sleeps, and when the clock is put forward; time

@@ -11,6 +11,7 @@ use crate::gate::Gate;
 use crate::jwt::JwtVerifier;
 use crate::key::{EnvironmentPolicy, Formats, KeyFormat};
 use crate::limit::{FailureBudget, Limit, Limits};
+use crate::metadata::ProtectedResource;
 use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
 use crate::service::Auth;
@@ -272,9 +273,17 @@ impl AuthLayer {
     ///
     /// When `realm` holds other than printable ASCII.
     pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
-        self.challenge = Challenge::new(realm)?;
+        self.challenge = self.challenge.realm(realm)?;
         self.offer();
         Ok(self)
+    }
+
+    /// Names the metadata of the protected resource in challenges (RFC 9728 section 5.1), which is
+    /// mounted in front of the gate.
+    pub fn protected_resource(mut self, resource: &ProtectedResource) -> Self {
+        self.challenge = self.challenge.resource(resource);
+        self.offer();
+        self
     }
 
     /// Which rate-limit headers answers carry.

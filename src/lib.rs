@@ -43,7 +43,9 @@
 //! The gate is [`AuthLayer`]; it lists what can be configured and what is the default. Behind it, a
 //! route asks for more through [`Require`], a handler through [`Principal::require`], a service
 //! without a router through [`policy::Routes`]. Your own database is a [`store::KeyStore`].
-//! [`Keys`] issues, rotates and ends keys; [`usage`] tells what they are used for.
+//! [`Keys`] issues, rotates and ends keys; [`usage`] tells what they are used for. A login of one's own
+//! issues tokens with [`jwt::JwtIssuer`], and people are kept signed in by [`session`]. What clients can
+//! find out by themselves is in [`metadata`].
 //!
 //! # Features
 //!
@@ -58,7 +60,7 @@
 //! | `conformance` | | `store::conformance`, the tests of a store of your own |
 //! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
 //!
-//! Features only add. With both of the first two, AWS-LC verifies; with neither, every JWT key is
+//! Features only add. With both of the first two, AWS-LC signs and verifies; with neither, every JWT key is
 //! refused when it is configured, and API keys work.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -71,6 +73,7 @@ mod axum;
 mod body;
 mod clock;
 mod credential;
+mod document;
 mod error;
 mod future;
 mod gate;
@@ -80,6 +83,7 @@ pub mod key;
 mod layer;
 pub mod lifecycle;
 pub mod limit;
+pub mod metadata;
 mod peppered;
 pub mod policy;
 mod principal;
@@ -88,6 +92,7 @@ pub mod render;
 mod require;
 mod sampling;
 mod service;
+pub mod session;
 mod signal;
 pub mod store;
 mod tenant;
@@ -101,6 +106,7 @@ pub use authenticator::{Authenticator, Outcome};
 pub use body::GateBody;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::Source;
+pub use document::DocumentBody;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use head::Head;

@@ -28,12 +28,8 @@ pub struct Principal(Proof);
 #[derive(Clone)]
 enum Proof {
     Key(Arc<KeyRecord>),
-    Token(Arc<Bearer>),
-}
-
-struct Bearer {
-    token: VerifiedToken,
-    tenant: Option<Arc<Tenant>>,
+    /// And what the directory knows of its tenant; without a directory, its name.
+    Token(VerifiedToken, Option<Arc<Tenant>>),
 }
 
 impl Principal {
@@ -43,14 +39,14 @@ impl Principal {
 
     /// `tenant` is what the directory knows of the token's tenant; without a directory, its name.
     pub(crate) fn of_token(token: VerifiedToken, tenant: Option<Arc<Tenant>>) -> Self {
-        Self(Proof::Token(Arc::new(Bearer { token, tenant })))
+        Self(Proof::Token(token, tenant))
     }
 
     /// Who: the key's id, or the token's subject.
     pub fn subject(&self) -> &str {
         match &self.0 {
             Proof::Key(record) => record.id().as_str(),
-            Proof::Token(bearer) => bearer.token.subject(),
+            Proof::Token(token, _) => token.subject(),
         }
     }
 
@@ -58,7 +54,7 @@ impl Principal {
     pub fn method(&self) -> Method {
         match &self.0 {
             Proof::Key(_) => Method::ApiKey,
-            Proof::Token(_) => Method::Jwt,
+            Proof::Token(..) => Method::Jwt,
         }
     }
 
@@ -66,7 +62,7 @@ impl Principal {
     pub fn tenant(&self) -> Option<&Tenant> {
         match &self.0 {
             Proof::Key(record) => Some(record.tenant()),
-            Proof::Token(bearer) => bearer.tenant.as_deref(),
+            Proof::Token(_, tenant) => tenant.as_deref(),
         }
     }
 
@@ -79,7 +75,7 @@ impl Principal {
     pub fn key(&self) -> Option<&KeyRecord> {
         match &self.0 {
             Proof::Key(record) => Some(record),
-            Proof::Token(_) => None,
+            Proof::Token(..) => None,
         }
     }
 
@@ -97,7 +93,7 @@ impl Principal {
     pub fn token(&self) -> Option<&VerifiedToken> {
         match &self.0 {
             Proof::Key(_) => None,
-            Proof::Token(bearer) => Some(&bearer.token),
+            Proof::Token(token, _) => Some(token),
         }
     }
 
@@ -114,7 +110,7 @@ impl Principal {
     pub fn may(&self, needed: &Scope) -> bool {
         match &self.0 {
             Proof::Key(record) => record.access().grants(needed),
-            Proof::Token(bearer) => bearer.token.scopes().grants(needed),
+            Proof::Token(token, _) => token.grants(needed),
         }
     }
 

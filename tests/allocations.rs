@@ -13,11 +13,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use keygate::jwt::{Algorithm, JwtIssuer, NewToken, SigningKey};
 use keygate::render::RateLimitHeaders;
 use keygate::store::{KeyAdmin, MemoryStore};
 use keygate::{
-    Auth, AuthLayer, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Policy, Quota, ScopeSet,
-    Tenant,
+    Auth, AuthLayer, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Policy, Quota,
+    ScopeSet, SystemClock, Tenant,
 };
 use support::allocations;
 use tower::{Layer, Service};
@@ -163,4 +164,37 @@ fn a_used_up_limit_allocates_for_the_answer_alone() {
     let _ = at_once(gate.call(request(Some(&credential))));
     let added = added(&mut gate, Some(&credential), false, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(added, HEADERS + EXTENSION + RETRY_AFTER + DIGITS);
+}
+
+/// The claims of a token, and what is told of them.
+const CLAIMS: u64 = 2;
+/// A tenant, and its name.
+const TENANT: u64 = 2;
+
+fn issuer() -> JwtIssuer {
+    let key = SigningKey::secret(Algorithm::HS256, "kX3uV9qLw7ZrT1yNb5MhC8sDf2GjP4aE").unwrap();
+    JwtIssuer::builder("https://id.example.com", "orders", key.with_kid("2026-01")).build().unwrap()
+}
+
+/// What is added for a token that a verifier with room for `remembered` has seen before.
+fn added_for_token(new: &NewToken, remembered: usize) -> u64 {
+    let issuer = issuer();
+    let token = issuer.issue(new, SystemClock::new().now()).unwrap();
+    let verifier = issuer.verifier().cache(remembered).build().unwrap();
+    let mut gate = AuthLayer::tokens_only(verifier).require(reads()).layer(Hello);
+    added(&mut gate, Some(&bearer(token.reveal())), false, StatusCode::OK)
+}
+
+#[test]
+fn a_token_seen_before_allocates_for_its_principal_alone() {
+    let new = NewToken::new("user-7").with_scopes(ScopeSet::new(["read:orders", "x"]).unwrap());
+    assert_eq!(added_for_token(&new, 100), EXTENSION);
+    assert_eq!(added_for_token(&new.with_tenant("acme"), 100), EXTENSION);
+}
+
+#[test]
+fn a_token_verified_anew_allocates_for_its_claims_and_its_tenant_besides() {
+    let new = NewToken::new("user-7").with_scopes(ScopeSet::new(["read:orders", "x"]).unwrap());
+    assert_eq!(added_for_token(&new, 0), EXTENSION + CLAIMS);
+    assert_eq!(added_for_token(&new.with_tenant("acme"), 0), EXTENSION + CLAIMS + TENANT);
 }

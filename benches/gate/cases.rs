@@ -214,7 +214,8 @@ fn token(index: usize, expires: u64) -> String {
 
 fn jwt_gate() -> keygate::Auth<Hello> {
     let key = JwtKey::secret(Algorithm::HS256, SECRET).expect("a key");
-    let verifier = JwtVerifier::builder(ISSUER, AUDIENCE).key(key).build().expect("a verifier");
+    let verifier =
+        JwtVerifier::builder(ISSUER, AUDIENCE).key(key).cache(0).build().expect("a verifier");
     AuthLayer::tokens_only(verifier)
         .require(Policy::all_of([NEEDED]).expect("a policy"))
         .layer(Hello)

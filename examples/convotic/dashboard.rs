@@ -4,7 +4,6 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -25,11 +24,12 @@ const LONGEST_BODY: usize = 16 * 1024;
 pub(crate) fn routes(app: &App) -> Router<App> {
     Router::new()
         .route("/auth/demo", post(session::demo))
+        .route("/auth/sign-out", post(session::end))
         .route("/dashboard/api-keys", get(list).post(create))
         .route("/dashboard/api-keys/{id}", delete(revoke))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(from_fn_with_state(app.clone(), session::renew))
+        .layer(app.sessions.renewal())
 }
 
 #[derive(Deserialize)]

@@ -4,21 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::Extensions;
-use keygate::jwt::JwtVerifier;
 use keygate::limit::FailureBudget;
 use keygate::policy::{ClientAddress, Routes, SameOrigin};
 use keygate::render::Envelope;
+use keygate::session::Sessions;
 use keygate::store::KeyStore;
 use keygate::{
     AuthLayer, ConfigError, Environment, KeyFormat, Limit, Policy, Quota, RejectionKind, Source,
 };
-
-/// The cookie that holds a session.
-///
-/// Browsers take a `__Host-` cookie only over TLS, for this host alone and for all of its paths, so
-/// that neither a subdomain nor somebody on the network can plant one. Over plain HTTP they make an
-/// exception for loopback, if at all.
-pub(crate) const COOKIE: &str = "__Host-session";
 
 /// Opened by API keys, in `X-API-Key` and nowhere else.
 pub(crate) fn api(
@@ -47,13 +40,12 @@ pub(crate) fn api(
 /// It has no limit and counts against none. It looks up no workspace either: one that is suspended
 /// keeps its dashboard, where it can end the suspension, while the API refuses its keys.
 pub(crate) fn dashboard(
-    verifier: JwtVerifier,
+    sessions: &Sessions,
     failures: FailureBudget,
 ) -> Result<AuthLayer, ConfigError> {
-    Ok(AuthLayer::tokens_only(verifier)
-        .sources([Source::cookie(COOKIE)?])?
+    Ok(sessions
+        .gate()?
         .routes(Routes::new().public("/auth/demo")?)
-        .same_origin(same_origin())
         .failures(failures)
         .client_address(peer())
         .realm("convotic")?

@@ -28,23 +28,22 @@ mod settings;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use axum::Router;
 use keygate::limit::FailureBudget;
+use keygate::session::Sessions;
 use keygate::store::MemoryStore;
 use keygate::{Clock, Environment, Quota, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::refusal::Refusal;
-use crate::session::Sessions;
 use crate::settings::Settings;
 
 /// What all handlers share.
 #[derive(Clone)]
 struct App {
     store: MemoryStore,
-    sessions: Arc<Sessions>,
+    sessions: Sessions,
     environment: Environment,
 }
 
@@ -70,13 +69,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
-    let sessions = Sessions::new(&settings.secret).map_err(|why| format!("JWT_SECRET: {why}"))?;
+    let sessions =
+        session::sessions(&settings.secret).map_err(|why| format!("JWT_SECRET: {why}"))?;
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
     let failures = FailureBudget::new(Quota::per_minute(600)?);
     let api = gates::api(store.clone(), settings.environment, failures.clone())?;
-    let dashboard = gates::dashboard(sessions.verifier().clone(), failures)?;
-    let app = App { store, sessions: Arc::new(sessions), environment: settings.environment };
+    let dashboard = gates::dashboard(&sessions, failures)?;
+    let app = App { store, sessions, environment: settings.environment };
     Ok(Router::new()
         .merge(api::routes(&app).layer(api))
         .merge(dashboard::routes(&app).layer(dashboard))

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
+use keygate::jwt::JwtIssuer;
 use keygate::{Clock, FailureBudget, KeyFormat, Keys, Quota, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::answer::Refusal;
-use crate::login::Issuer;
 use crate::resources::Shelves;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -26,7 +26,7 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub keys: Keys<Arc<dyn Store>>,
     pub uses: Uses,
-    pub issuer: Issuer,
+    pub issuer: JwtIssuer,
     pub shelves: Shelves,
     pub sign_ins: FailureBudget,
 }
@@ -39,7 +39,7 @@ impl App {
             keys: Keys::new(store.clone(), KeyFormat::sk()),
             uses: Uses::new(store.clone()),
             store,
-            issuer: Issuer::new(&settings.secret)?,
+            issuer: login::issuer(&settings.secret)?,
             shelves: Shelves::default(),
             sign_ins: FailureBudget::new(Quota::per_minute(20)?),
         })

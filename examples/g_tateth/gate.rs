@@ -32,7 +32,7 @@ pub fn common(app: &App, settings: &Settings) -> Result<AuthLayer, ConfigError> 
     });
     let gate = AuthLayer::new(app.store.clone())
         .environment(settings.environment)
-        .jwt(app.issuer.verifier()?)
+        .jwt(app.issuer.verifier().build()?)
         .tenants(app.store.clone())
         .client_address(address)
         .limit(hourly()?)?

@@ -1,16 +1,12 @@
 //! Sign-in with a password, and the JWTs that it yields.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
 use axum::response::IntoResponse;
-use jsonwebtoken::crypto::aws_lc;
-use jsonwebtoken::{EncodingKey, Header};
-use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
-use keygate::{ConfigError, Timestamp};
-use serde::Serialize;
+use keygate::ConfigError;
+use keygate::jwt::{Algorithm, JwtIssuer, NewToken, SigningKey};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -53,8 +49,10 @@ pub async fn sign_in(
         app.sign_ins.fail(Some(peer.ip()), app.now())?;
         return Err(Refusal::bad_login());
     };
-    let token = app.issuer.issue(user, app.now()).map_err(Refusal::unavailable)?;
-    Ok((UNSTORED, success(json!({ "token": token }))))
+    let token = NewToken::new(user.email).with_tenant(user.tenant);
+    let token = token.with_claim("permissions", PERMISSIONS).map_err(Refusal::unavailable)?;
+    let token = app.issuer.issue(&token, app.now()).map_err(Refusal::unavailable)?;
+    Ok((UNSTORED, success(json!({ "token": token.reveal() }))))
 }
 
 /// Does the same work for an unknown user as for a wrong password. Digests have one length, so that
@@ -66,50 +64,9 @@ fn authenticate(email: &str, password: &str) -> Option<&'static User> {
     user.filter(|_| right.into())
 }
 
-/// Signs JWTs, and makes the verifier that accepts them.
-#[derive(Clone)]
-pub struct Issuer {
-    signing: Arc<EncodingKey>,
-    verifying: JwtKey,
-}
-
-impl Issuer {
-    pub fn new(secret: &[u8]) -> Result<Self, ConfigError> {
-        // A build with both of jsonwebtoken's backends signs with neither until it is told. An error
-        // means that one was chosen already.
-        let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-        Ok(Self {
-            signing: Arc::new(EncodingKey::from_secret(secret)),
-            verifying: JwtKey::secret(Algorithm::HS256, secret)?,
-        })
-    }
-
-    pub fn verifier(&self) -> Result<JwtVerifier, ConfigError> {
-        JwtVerifier::builder(ISSUER, ISSUER).key(self.verifying.clone()).build()
-    }
-
-    /// A token with all permissions of `user`.
-    fn issue(&self, user: &User, now: Timestamp) -> jsonwebtoken::errors::Result<String> {
-        let claims = Claims {
-            iss: ISSUER,
-            aud: ISSUER,
-            sub: user.email,
-            tenant: user.tenant,
-            permissions: &PERMISSIONS,
-            iat: now.as_secs(),
-            exp: now.saturating_add(LIFETIME).as_secs(),
-        };
-        jsonwebtoken::encode(&Header::default(), &claims, &self.signing)
-    }
-}
-
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    tenant: &'a str,
-    permissions: &'a [&'a str],
-    iat: u64,
-    exp: u64,
+/// Signs JWTs with all permissions of their user, and makes the verifier that accepts them.
+pub fn issuer(secret: &[u8]) -> Result<JwtIssuer, ConfigError> {
+    JwtIssuer::builder(ISSUER, ISSUER, SigningKey::secret(Algorithm::HS256, secret)?)
+        .lifetime(LIFETIME)
+        .build()
 }

@@ -1,16 +1,22 @@
 //! The claims: what a token must say, and until when.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::algorithm::Algorithm;
+use super::claim_rule::ClaimRule;
 use super::error::{JwtError, JwtErrorKind};
 use super::json::{Object, Value};
-use super::token::VerifiedToken;
-use crate::{ScopeSet, TenantId, Timestamp};
+use super::profile::Profile;
+use super::text::Text;
+use super::token::{Facts, VerifiedToken};
+use crate::policy::is_scope_token;
+use crate::{Tenant, Timestamp};
 
 /// What the claims of one issuer's tokens must be.
 #[derive(Debug)]
 pub(crate) struct Rules {
+    pub(crate) profile: Profile,
     /// Any, when none.
     pub(crate) issuer: Option<Arc<str>>,
     /// Any, when none.
@@ -20,46 +26,95 @@ pub(crate) struct Rules {
     pub(crate) subject_claim: String,
     pub(crate) tenant_claim: String,
     pub(crate) scope_claims: Vec<String>,
-    pub(crate) required: Vec<String>,
+    pub(crate) required: Vec<(String, ClaimRule)>,
+    pub(crate) forbidden: Vec<String>,
 }
 
 impl Rules {
-    /// Judges claims whose signature is known to be good.
-    pub(crate) fn admit(&self, json: String, now: Timestamp) -> Result<VerifiedToken, JwtError> {
-        let claims = Object::parse(&json).map_err(unreadable)?;
+    /// Judges claims whose signature, by `algorithm`, is known to be good.
+    pub(crate) fn admit(
+        &self,
+        json: String,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, JwtError> {
+        let facts = Facts { algorithm: Some(algorithm), ..self.facts(&json)? };
+        self.check_time(&facts, now)?;
+        Ok(VerifiedToken::new(Facts { claims: json, ..facts }))
+    }
+
+    fn facts(&self, json: &str) -> Result<Facts, JwtError> {
+        let claims = Object::parse(json).map_err(unreadable)?;
         self.check_required(&claims)?;
         self.check_audience(&claims)?;
-        let mut token = VerifiedToken {
-            issuer: self.issuer(&claims)?,
-            subject: self.subject(&claims)?.into(),
+        self.check_profile(&claims)?;
+        let issued_at = time(&claims, "iat");
+        if self.max_age.is_some() && issued_at.is_none() {
+            return Err(JwtError::claims("iat is absent"));
+        }
+        let text = |text: Option<&str>| text.map(|text| Text::of(text, json));
+        Ok(Facts {
+            algorithm: None,
+            issuer: text(self.issuer(&claims)?),
+            subject: Text::of(self.subject(&claims)?, json),
             tenant: self.tenant(&claims)?,
-            scopes: self.scopes(&claims)?,
-            id: claims.text("jti", JwtError::claims("jti is not text"))?.map(Arc::from),
+            scope: self.scope(&claims, json)?,
+            scopes: OnceLock::new(),
+            id: text(claims.text("jti", JwtError::claims("jti is not text"))?),
+            session: text(claims.text("sid", JwtError::claims("sid is not text"))?),
             expires: time(&claims, "exp").ok_or(JwtError::claims("exp is absent"))?,
-            issued_at: time(&claims, "iat"),
-            claims: Arc::default(),
-        };
-        self.check_begun(&claims, now)?;
-        self.check_not_over(&token, now)?;
-        token.claims = json.into();
-        Ok(token)
+            not_before: time(&claims, "nbf"),
+            issued_at,
+            claims: String::new(),
+        })
     }
 
     fn check_required(&self, claims: &Object<'_>) -> Result<(), JwtError> {
-        let absent = |name: &String| matches!(claims.get(name), None | Some(Value::Null));
-        match self.required.iter().any(absent) {
-            true => Err(JwtError::claims("a required claim is absent")),
+        if self.required.iter().any(|(name, rule)| !rule.admits(claims.get(name))) {
+            return Err(JwtError::claims("a required claim is absent, or not what it must be"));
+        }
+        match self.forbidden.iter().any(|name| claims.get(name).is_some()) {
+            true => Err(JwtError::claims("a forbidden claim is present")),
             false => Ok(()),
         }
     }
 
+    fn check_profile(&self, claims: &Object<'_>) -> Result<(), JwtError> {
+        let has = |name| claims.text(name, JwtError::claims(NOT_TEXT)).map(|text| text.is_some());
+        match self.profile {
+            Profile::PlainJwt => Ok(()),
+            Profile::AccessToken if has("sub")? && has("client_id")? && has("jti")? => {
+                time(claims, "iat").map(drop).ok_or(JwtError::claims("iat is absent"))
+            }
+            Profile::AccessToken => Err(JwtError::claims("a claim of RFC 9068 is absent")),
+            Profile::IdToken if !has("sub")? || time(claims, "iat").is_none() => {
+                Err(JwtError::claims("a claim of an ID token is absent"))
+            }
+            Profile::IdToken => self.check_parties(claims),
+        }
+    }
+
+    /// OpenID Connect Core 1.0 section 3.1.3.7, steps 3 to 5.
+    fn check_parties(&self, claims: &Object<'_>) -> Result<(), JwtError> {
+        let audiences = || claims.get("aud").into_iter().flat_map(Value::texts).flatten();
+        if !audiences().all(|name| self.is_ours(name)) {
+            return Err(JwtError::claims("aud names somebody else too"));
+        }
+        match claims.text("azp", JwtError::claims("azp is not text"))? {
+            Some(party) if self.is_ours(party) => Ok(()),
+            None if audiences().count() < 2 => Ok(()),
+            _ => Err(JwtError::claims("azp is absent or somebody else")),
+        }
+    }
+
     /// RFC 9068 section 4: exactly the issuer; a list of issuers is no issuer.
-    fn issuer(&self, claims: &Object<'_>) -> Result<Option<Arc<str>>, JwtError> {
+    fn issuer<'c>(&self, claims: &'c Object<'_>) -> Result<Option<&'c str>, JwtError> {
         let issuer = claims.text("iss", JwtError::claims("iss is not text"))?;
         match &self.issuer {
-            None => Ok(issuer.map(Arc::from)),
-            Some(expected) if issuer == Some(expected) => Ok(Some(expected.clone())),
-            Some(_) => Err(JwtError::claims("iss is not the expected issuer")),
+            Some(expected) if issuer != Some(expected) => {
+                Err(JwtError::claims("iss is not the expected issuer"))
+            }
+            _ => Ok(issuer),
         }
     }
 
@@ -76,11 +131,12 @@ impl Rules {
 
     /// True for a text or a list of nothing but texts, one of which is ours.
     fn names_us(&self, audience: &Value<'_>) -> bool {
-        let ours = |name: &str| match &self.audiences {
-            Some(audiences) => audiences.iter().any(|own| own == name),
-            None => true,
-        };
-        audience.texts().all(|text| text.is_some()) && audience.texts().flatten().any(ours)
+        audience.texts().all(|text| text.is_some())
+            && audience.texts().flatten().any(|name| self.is_ours(name))
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        self.audiences.as_ref().is_none_or(|audiences| audiences.iter().any(|own| own == name))
     }
 
     fn subject<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, JwtError> {
@@ -90,35 +146,40 @@ impl Rules {
         }
     }
 
-    fn tenant(&self, claims: &Object<'_>) -> Result<Option<TenantId>, JwtError> {
+    fn tenant(&self, claims: &Object<'_>) -> Result<Option<Arc<Tenant>>, JwtError> {
         match claims.text(&self.tenant_claim, JwtError::claims("the tenant is not text"))? {
             Some("") => Err(JwtError::claims("the tenant is empty")),
-            tenant => Ok(tenant.map(TenantId::from)),
+            tenant => Ok(tenant.map(|id| Arc::new(Tenant::new(id)))),
         }
     }
 
     /// RFC 9068 section 2.2.3 has a space-separated text; lists are common too.
-    fn scopes(&self, claims: &Object<'_>) -> Result<ScopeSet, JwtError> {
+    fn scope(&self, claims: &Object<'_>, json: &str) -> Result<Option<Text>, JwtError> {
         const REASON: &str = "the scopes are neither a space-separated text nor a list of scopes";
         let Some(value) = self.scope_claims.iter().find_map(|name| claims.get(name)) else {
-            return Ok(ScopeSet::default());
+            return Ok(None);
         };
         let scopes = match value {
-            Value::Text(list) => ScopeSet::parse(list),
+            Value::Text(list) => are_scopes(list).then(|| Text::of(list, json)),
             _ => {
-                let list: Option<Vec<_>> = value.texts().collect();
-                ScopeSet::new(list.ok_or(JwtError::claims(REASON))?)
+                let all: Option<Vec<_>> = value.texts().collect();
+                let all = all.filter(|scopes| scopes.iter().all(|scope| is_scope_token(scope)));
+                all.map(|scopes| Text::Own(scopes.join(" ").into()))
             }
         };
-        // The scope's own error quotes it.
-        scopes.map_err(|_| JwtError::claims(REASON))
+        scopes.map(Some).ok_or(JwtError::claims(REASON))
     }
 
-    fn check_begun(&self, claims: &Object<'_>, now: Timestamp) -> Result<(), JwtError> {
+    /// Judges the time alone: what changes of a token while it stays the same.
+    pub(crate) fn check_time(&self, token: &Facts, now: Timestamp) -> Result<(), JwtError> {
+        self.check_begun(token, now)?;
+        self.check_not_over(token, now)
+    }
+
+    fn check_begun(&self, token: &Facts, now: Timestamp) -> Result<(), JwtError> {
         let latest = now.saturating_add(self.leeway);
-        let ahead = |name| time(claims, name).is_some_and(|time| time > latest);
         let refused = |reason| Err(JwtError::new(JwtErrorKind::NotYetValid, reason));
-        match (ahead("nbf"), ahead("iat")) {
+        match (token.not_before > Some(latest), token.issued_at > Some(latest)) {
             (true, _) => refused("nbf lies in the future"),
             (_, true) => refused("iat lies in the future"),
             _ => Ok(()),
@@ -126,21 +187,22 @@ impl Rules {
     }
 
     /// Last of all: only a token that is good otherwise is called expired.
-    fn check_not_over(&self, token: &VerifiedToken, now: Timestamp) -> Result<(), JwtError> {
+    fn check_not_over(&self, token: &Facts, now: Timestamp) -> Result<(), JwtError> {
         let over = |end: Timestamp| now >= end.saturating_add(self.leeway);
         let expired = |reason| Err(JwtError::new(JwtErrorKind::Expired, reason));
-        match (self.max_age, token.issued_at) {
-            (Some(_), None) => return Err(JwtError::claims("iat is absent")),
-            (Some(age), Some(start)) if over(start.saturating_add(age)) => {
-                return expired("the token is older than the greatest age");
-            }
-            _ => {}
-        }
-        match over(token.expires) {
-            true => expired("exp has passed"),
+        let oldest = self.max_age.zip(token.issued_at);
+        match oldest.is_some_and(|(age, start)| over(start.saturating_add(age))) {
+            true => expired("the token is older than the greatest age"),
+            false if over(token.expires) => expired("exp has passed"),
             false => Ok(()),
         }
     }
+}
+
+const NOT_TEXT: &str = "a claim of the profile is not text";
+
+fn are_scopes(list: &str) -> bool {
+    list.split(' ').all(|part| part.is_empty() || is_scope_token(part))
 }
 
 fn unreadable(error: serde_json::Error) -> JwtError {

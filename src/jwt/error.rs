@@ -33,6 +33,10 @@ pub enum JwtErrorKind {
     NotYetValid,
     /// `exp` or the greatest age has passed; everything else is right.
     Expired,
+    /// Called back by its issuer or its owner; everything else is right.
+    Revoked,
+    /// Whether the token is revoked can't be told at present.
+    RevocationsUnavailable,
 }
 
 impl JwtError {
@@ -61,10 +65,12 @@ impl JwtError {
 
 impl From<JwtError> for Rejection {
     /// [`TokenExpired`](RejectionKind::TokenExpired) for an otherwise good token whose time has
-    /// passed, else [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
+    /// passed, [`Unavailable`](RejectionKind::Unavailable) where it can't be told whether the token is
+    /// good, else [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
     fn from(error: JwtError) -> Self {
         let kind = match error.kind {
             JwtErrorKind::Expired => RejectionKind::TokenExpired,
+            JwtErrorKind::RevocationsUnavailable => RejectionKind::Unavailable,
             _ => RejectionKind::TokenInvalid,
         };
         Self::new(kind).with_source(error)

@@ -8,20 +8,29 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use smallvec::SmallVec;
 
 use super::error::JwtError;
 use crate::Timestamp;
 
 const NANOS_PER_SEC: f64 = 1e9;
 
-/// The members of an object, in the order of their names.
+/// What serde_json makes of a number where its feature `arbitrary_precision` is on.
+const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
+
+/// So many members need no allocation: more than most headers and claims sets have.
+const FEW: usize = 12;
+
+/// The members of an object, in no order.
 #[derive(Debug)]
-pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub(crate) struct Object<'a>(SmallVec<[(Cow<'a, str>, Value<'a>); FEW]>);
 
 /// As much of a value as the rules for headers and claims look at.
 #[derive(Debug)]
 pub(crate) enum Value<'a> {
     Null,
+    Flag(bool),
+    Number,
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
     /// A member of the outermost object named `exp`, `nbf` or `iat`.
@@ -103,7 +112,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut members = Vec::with_capacity(12);
+        let mut members = SmallVec::new();
         while let Some(Name(name)) = map.next_key()? {
             let value = match &*name {
                 "exp" | "nbf" | "iat" => Value::date(&mut map)?,
@@ -111,17 +120,27 @@ impl<'de> Visitor<'de> for ObjectVisitor {
             };
             members.push((name, value));
         }
-        sort_unique(&mut members, |(name, _)| name)?;
+        check_unique(&members, |(name, _)| name)?;
         Ok(Object(members))
     }
 }
 
-fn sort_unique<'a, T, E: Error>(items: &mut [T], name: fn(&T) -> &Cow<'a, str>) -> Result<(), E> {
-    items.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-    match items.windows(2).any(|pair| name(&pair[0]) == name(&pair[1])) {
+fn check_unique<'a, T, E: Error>(items: &[T], name: fn(&T) -> &Cow<'a, str>) -> Result<(), E> {
+    match occurs_twice(items, name) {
         true => Err(E::custom("a member name occurs twice")),
         false => Ok(()),
     }
+}
+
+/// A few names are compared each with each; of many, neighbours in their order.
+fn occurs_twice<'a, T>(items: &[T], name: fn(&T) -> &Cow<'a, str>) -> bool {
+    if items.len() <= FEW {
+        let names = items.iter().enumerate();
+        return names.skip(1).any(|(i, item)| items[..i].iter().any(|a| name(a) == name(item)));
+    }
+    let mut names: Vec<&Cow<'a, str>> = items.iter().map(name).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 impl<'de> Deserialize<'de> for Value<'de> {
@@ -143,20 +162,20 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Value::Flag(flag))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Number)
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Number)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Number)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -176,13 +195,16 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Vec::new();
+        let mut names = SmallVec::<[Cow<'de, str>; FEW]>::new();
         while let Some(Name(name)) = map.next_key()? {
             map.next_value::<Value<'de>>()?;
             names.push(name);
         }
-        sort_unique(&mut names, |name| name)?;
-        Ok(Value::Other)
+        check_unique(&names, |name| name)?;
+        match names.as_slice() {
+            [name] if name == ARBITRARY_PRECISION => Ok(Value::Number),
+            _ => Ok(Value::Other),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jsonwebtoken::DecodingKey;
+use sha2::{Digest, Sha256};
 
 use super::algorithm::{Algorithm, Family};
 use super::der;
@@ -19,9 +20,29 @@ use crate::ConfigError;
 /// exponent, points off the curve, JWKs meant for something else.
 #[derive(Clone)]
 pub struct JwtKey {
-    algorithm: Algorithm,
     kid: Option<Arc<str>>,
+    core: Arc<Core>,
+}
+
+struct Core {
+    algorithm: Algorithm,
     signature: signature::Key,
+    print: Fingerprint,
+}
+
+/// Tells keys apart by what they are: one that is read anew from a key set is the same key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    fn of(algorithm: Algorithm, material: &Material) -> Self {
+        let mut hash = Sha256::new_with_prefix(algorithm.name());
+        for part in material.parts() {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
 }
 
 impl JwtKey {
@@ -97,8 +118,10 @@ impl JwtKey {
         Ok(Self { kid: jwk.kid().map(Arc::from), ..key })
     }
 
-    fn new(algorithm: Algorithm, material: &Material) -> Result<Self, ConfigError> {
-        Ok(Self { algorithm, kid: None, signature: signature::Key::new(algorithm, material)? })
+    pub(super) fn new(algorithm: Algorithm, material: &Material) -> Result<Self, ConfigError> {
+        let signature = signature::Key::new(algorithm, material)?;
+        let print = Fingerprint::of(algorithm, material);
+        Ok(Self { kid: None, core: Arc::new(Core { algorithm, signature, print }) })
     }
 
     /// The same key under a key id: tokens with this `kid` are checked with it.
@@ -111,8 +134,8 @@ impl JwtKey {
     }
 
     /// The algorithm that the key is for.
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Algorithm {
+        self.core.algorithm
     }
 
     /// The key id.
@@ -120,15 +143,20 @@ impl JwtKey {
         self.kid.as_deref()
     }
 
+    /// What the key is, whatever its key id.
+    pub(crate) fn print(&self) -> Fingerprint {
+        self.core.print
+    }
+
     pub(crate) fn is_signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.signature.is_signed(message, signature)
+        self.core.signature.is_signed(message, signature)
     }
 }
 
 impl fmt::Debug for JwtKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtKey")
-            .field("algorithm", &self.algorithm)
+            .field("algorithm", &self.algorithm())
             .field("kid", &self.kid)
             .finish_non_exhaustive()
     }

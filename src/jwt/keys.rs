@@ -4,6 +4,7 @@ use super::algorithm::{Algorithm, Family};
 use super::error::{JwtError, JwtErrorKind};
 use super::header::MAX_KID;
 use super::key::JwtKey;
+use super::ring::End;
 use crate::ConfigError;
 
 /// Keys among which every token finds at most one.
@@ -25,6 +26,13 @@ impl KeySet {
             return Err(refused("a secret beside public keys; give them a verifier each"));
         }
         Ok(Self(keys))
+    }
+
+    /// The other keys; `None` when no other is left.
+    pub(crate) fn without(&self, ended: &[End]) -> Option<Self> {
+        let is_kept = |key: &&JwtKey| !ended.iter().any(|end| end.key == key.print());
+        let kept: Vec<_> = self.0.iter().filter(is_kept).cloned().collect();
+        (!kept.is_empty()).then_some(Self(kept))
     }
 
     /// The one key for a token, which is never tried with several.

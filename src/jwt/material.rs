@@ -80,6 +80,15 @@ impl Material {
         }
     }
 
+    /// The octets that make the key, in their order.
+    pub(crate) fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Secret(secret) => [secret.as_slice(), &[]],
+            Self::Rsa { modulus, exponent } => [modulus.as_slice(), exponent],
+            Self::Ec(key) | Self::Ed25519(key) => [key.as_slice(), &[]],
+        }
+    }
+
     pub(crate) fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
         if algorithm.family() != Family::Hmac {
             return Err(refused("a secret is for HS256, HS384 and HS512 only"));

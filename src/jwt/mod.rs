@@ -29,20 +29,33 @@
 //! | signature | whatever the key didn't sign |
 //! | claims | duplicate members, wrong types, another issuer or audience |
 //! | time | not yet valid; expired, last, so that an expired token is known to be good otherwise |
+//! | revocation | called back ([`revocations`](JwtVerifierBuilder::revocations)) |
+//!
+//! A token that has been through these steps is remembered
+//! ([`cache`](JwtVerifierBuilder::cache)): when it comes again, its key, its time and its revocation
+//! are judged, and the rest is known.
 //!
 //! Keys are judged at start-up: see [`JwtKey`].
 
 mod algorithm;
 mod builder;
+mod cache;
+mod claim_rule;
 mod claims;
 mod der;
 mod error;
 mod header;
+mod id_token;
+mod issuer;
 mod json;
 mod jwk;
 mod key;
 mod keys;
 mod material;
+mod profile;
+mod revocation;
+mod revoked;
+mod ring;
 #[cfg(feature = "aws_lc_rs")]
 #[path = "signature_aws_lc_rs.rs"]
 mod signature;
@@ -52,14 +65,37 @@ mod signature;
 #[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
 #[path = "signature_rust_crypto.rs"]
 mod signature;
+#[cfg(feature = "aws_lc_rs")]
+#[path = "signing_aws_lc_rs.rs"]
+mod signing;
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+#[path = "signing_none.rs"]
+mod signing;
+#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
+#[path = "signing_rust_crypto.rs"]
+mod signing;
+mod signing_key;
+mod text;
 mod token;
 mod verifier;
 
 pub use algorithm::Algorithm;
 pub use builder::JwtVerifierBuilder;
+pub use claim_rule::ClaimRule;
 pub use error::{JwtError, JwtErrorKind};
+pub(crate) use issuer::random_id;
+pub use issuer::{IssueError, JwksService, JwtIssuer, JwtIssuerBuilder, MintedToken, NewToken};
 pub use key::JwtKey;
+pub use profile::Profile;
+pub use revocation::Revocations;
+pub use revoked::RevokedTokens;
+pub use signing_key::SigningKey;
+#[cfg(test)]
+pub(crate) use text::Text;
+#[cfg(test)]
+pub(crate) use token::Facts;
 pub use token::VerifiedToken;
+pub(crate) use verifier::Admitted;
 pub use verifier::JwtVerifier;
 #[allow(unused_imports, reason = "for the stage that tells keys from tokens")]
 pub(crate) use verifier::looks_like_jwt;

@@ -43,7 +43,7 @@ impl Key {
     }
 }
 
-fn mac(algorithm: Algorithm) -> hmac::Algorithm {
+pub(super) fn mac(algorithm: Algorithm) -> hmac::Algorithm {
     match algorithm {
         Algorithm::HS512 => hmac::HMAC_SHA512,
         Algorithm::HS384 => hmac::HMAC_SHA384,

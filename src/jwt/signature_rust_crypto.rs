@@ -43,7 +43,7 @@ impl Key {
     }
 }
 
-fn name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+pub(super) fn name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     match algorithm {
         Algorithm::HS256 => jsonwebtoken::Algorithm::HS256,
         Algorithm::HS384 => jsonwebtoken::Algorithm::HS384,

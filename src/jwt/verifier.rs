@@ -7,12 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::builder::JwtVerifierBuilder;
+use super::cache::{Seen, TokenCache};
 use super::claims::Rules;
 use super::error::{JwtError, JwtErrorKind};
 use super::header::{Header, media_type};
-use super::keys::KeySet;
+use super::key::JwtKey;
+use super::revocation::Revocations;
+use super::ring::KeyRing;
 use super::token::VerifiedToken;
 use crate::Timestamp;
+use crate::store::StoreError;
 
 /// Bytes of a decoded header that need no allocation.
 const SMALL_HEADER: usize = 384;
@@ -25,11 +29,20 @@ const MAX_SIGNATURE: usize = 1026;
 /// Verifies the tokens of one issuer. Cheap to clone.
 #[derive(Clone)]
 pub struct JwtVerifier {
-    pub(crate) keys: Arc<KeySet>,
+    pub(crate) keys: KeyRing,
     pub(crate) rules: Arc<Rules>,
-    /// Accepted `typ`s; the usual ones, and none, when empty.
+    /// Accepted `typ`s; those of the profile when empty.
     pub(crate) types: Arc<[String]>,
     pub(crate) max_length: usize,
+    pub(crate) cache: Option<Arc<TokenCache>>,
+    pub(crate) revocations: Option<Arc<dyn Revocations>>,
+}
+
+/// A token that is good, as far as is known without asking.
+pub(crate) enum Admitted {
+    Good(VerifiedToken),
+    /// Whether it is revoked has to be asked for.
+    Unsure(VerifiedToken),
 }
 
 impl JwtVerifier {
@@ -39,18 +52,85 @@ impl JwtVerifier {
         JwtVerifierBuilder::new(issuer.into(), audience.into())
     }
 
-    /// Verifies a token: its form, header, signature and claims, at the time `now`.
+    /// Verifies a token: its form, header, signature and claims, at the time `now`, and that it is
+    /// not revoked.
     ///
     /// # Errors
     ///
-    /// [`JwtErrorKind::Expired`] when the token is good but its time has passed, another kind when
-    /// it is bad.
+    /// [`JwtErrorKind::Expired`] when the token is good but its time has passed,
+    /// [`JwtErrorKind::RevocationsUnavailable`] when it is good but it can't be told here whether it
+    /// is revoked, another kind when it is bad.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
-        let payload = self.verify_signature(token)?;
+        match self.admit(token, now)? {
+            Admitted::Good(token) => Ok(token),
+            Admitted::Unsure(_) => Err(JwtError::new(
+                JwtErrorKind::RevocationsUnavailable,
+                "whether the token is revoked has to be asked for",
+            )),
+        }
+    }
+
+    /// The same, and asks [`Revocations`] where memory can't tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub async fn verify_and_ask(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, JwtError> {
+        match self.admit(token, now)? {
+            Admitted::Good(token) => Ok(token),
+            Admitted::Unsure(token) => self.ask(token).await,
+        }
+    }
+
+    /// Everything that can be judged without waiting.
+    pub(crate) fn admit(&self, token: &str, now: Timestamp) -> Result<Admitted, JwtError> {
+        let token = self.prove(token, now)?;
+        let Some(revocations) = &self.revocations else { return Ok(Admitted::Good(token)) };
+        match revocations.peek(&token) {
+            Some(answer) => unless_revoked(token, answer).map(Admitted::Good),
+            None => Ok(Admitted::Unsure(token)),
+        }
+    }
+
+    pub(crate) async fn ask(&self, token: VerifiedToken) -> Result<VerifiedToken, JwtError> {
+        let Some(revocations) = &self.revocations else { return Ok(token) };
+        let answer = revocations.is_revoked(&token).await;
+        unless_revoked(token, answer)
+    }
+
+    /// Everything but revocation, from memory if the token was verified before.
+    fn prove(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
+        // Asked for before the key is: one that is withdrawn meanwhile belongs to no later number.
+        let generation = self.keys.generation(now);
+        let Some(cache) = &self.cache else {
+            return self.prove_anew(token, now).map(|seen| seen.verified);
+        };
+        let is_trusted = |print| self.key_of(token).is_ok_and(|key| key.print() == print);
+        if let Some(known) = cache.find(token, generation, is_trusted) {
+            return self.rules.check_time(known.facts(), now).map(|()| known);
+        }
+        let seen = self.prove_anew(token, now)?;
+        let verified = seen.verified.clone();
+        cache.keep(token, seen, generation, now);
+        Ok(verified)
+    }
+
+    fn prove_anew(&self, token: &str, now: Timestamp) -> Result<Seen, JwtError> {
+        let (payload, key) = self.open(token)?;
         let claims = String::from_utf8(payload).map_err(|error| {
             JwtError::malformed("the claims are not UTF-8").caused_by(error.utf8_error())
         })?;
-        self.rules.admit(claims, now)
+        let verified = self.rules.admit(claims, key.algorithm(), now)?;
+        Ok(Seen { verified, key: key.print() })
+    }
+
+    /// The key that would judge the token now.
+    fn key_of(&self, token: &str) -> Result<JwtKey, JwtError> {
+        self.key(Parts::split(token)?.header)
     }
 
     /// Verifies form, header and signature only, and returns the payload's bytes.
@@ -62,25 +142,31 @@ impl JwtVerifier {
     ///
     /// Any kind but those of the claims and the time.
     pub fn verify_signature(&self, token: &str) -> Result<Vec<u8>, JwtError> {
+        self.open(token).map(|(payload, _)| payload)
+    }
+
+    /// The payload, and the key that has signed it.
+    fn open(&self, token: &str) -> Result<(Vec<u8>, JwtKey), JwtError> {
         if token.len() > self.max_length {
             return Err(JwtError::malformed("the token is too long"));
         }
         let parts = Parts::split(token)?;
-        self.check_signed(&parts)?;
-        URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)
-    }
-
-    fn check_signed(&self, parts: &Parts<'_>) -> Result<(), JwtError> {
-        let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-        let header = Header::parse(decode_header(parts.header, &mut small, &mut large)?)?;
-        self.check_type(header.typ()?)?;
-        let key = self.keys.find(header.kid()?, header.algorithm())?;
+        let key = self.key(parts.header)?;
         let mut buffer = [0; MAX_SIGNATURE];
         let signature = decode(parts.signature, &mut buffer)?;
-        match key.is_signed(parts.signed.as_bytes(), signature) {
-            true => Ok(()),
-            false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
+        if !key.is_signed(parts.signed.as_bytes(), signature) {
+            return Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's"));
         }
+        let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
+        Ok((payload, key))
+    }
+
+    /// The key that judges tokens with this header.
+    fn key(&self, header: &str) -> Result<JwtKey, JwtError> {
+        let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
+        let header = Header::parse(decode_header(header, &mut small, &mut large)?)?;
+        self.check_type(header.typ()?)?;
+        self.keys.find(header.kid()?, header.algorithm())
     }
 
     /// RFC 8725 section 3.11: tokens of other kinds are told apart by `typ`.
@@ -88,13 +174,28 @@ impl JwtVerifier {
         let is = |known: &str| {
             typ.is_some_and(|typ| media_type(typ).eq_ignore_ascii_case(media_type(known)))
         };
+        let (usual, may_be_absent) = self.rules.profile.types();
         let accepted = match &*self.types {
-            [] => typ.is_none() || is("JWT") || is("at+jwt"),
+            [] => typ.is_none() && may_be_absent || usual.iter().any(|known| is(known)),
             types => types.iter().any(|known| is(known)),
         };
         match accepted {
             true => Ok(()),
             false => Err(JwtError::malformed("typ: a token of another kind")),
+        }
+    }
+}
+
+fn unless_revoked(
+    token: VerifiedToken,
+    answer: Result<bool, StoreError>,
+) -> Result<VerifiedToken, JwtError> {
+    match answer {
+        Ok(false) => Ok(token),
+        Ok(true) => Err(JwtError::new(JwtErrorKind::Revoked, "the token is revoked")),
+        Err(error) => {
+            const REASON: &str = "whether the token is revoked can't be told";
+            Err(JwtError::new(JwtErrorKind::RevocationsUnavailable, REASON).caused_by(error))
         }
     }
 }

@@ -13,5 +13,5 @@ pub use origin::SameOrigin;
 pub use requirement::Policy;
 pub(crate) use routes::Asks;
 pub use routes::Routes;
-pub(crate) use scope::is_scope_token;
 pub use scope::{Access, Scope, ScopeSet};
+pub(crate) use scope::{grants_any, is_scope_token};

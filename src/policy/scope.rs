@@ -45,11 +45,19 @@ impl Scope {
 
     /// True when whoever holds `self` may do what `needed` asks.
     pub fn grants(&self, needed: &Scope) -> bool {
-        // Most held scopes are the needed one or end in a letter: one look tells.
-        self.0 == needed.0
-            || self.0.as_bytes().ends_with(b":*")
-                && needed.0.starts_with(self.0.trim_end_matches('*'))
+        grants(&self.0, &needed.0)
     }
+}
+
+fn grants(held: &str, needed: &str) -> bool {
+    // Most held scopes are the needed one or end in a letter: one look tells.
+    held == needed
+        || held.as_bytes().ends_with(b":*") && needed.starts_with(held.trim_end_matches('*'))
+}
+
+/// True when one of the scopes in a space-separated list grants `needed`.
+pub(crate) fn grants_any(list: &str, needed: &Scope) -> bool {
+    list.split(' ').any(|held| grants(held, &needed.0))
 }
 
 pub(crate) fn is_scope_token(text: &str) -> bool {

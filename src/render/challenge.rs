@@ -4,6 +4,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::wording::ByKind;
+use crate::metadata::ProtectedResource;
 use crate::policy::is_scope_token;
 use crate::{ConfigError, Rejection, RejectionKind};
 
@@ -55,6 +56,8 @@ impl Scheme {
 pub struct Challenge {
     realm: String,
     schemes: Vec<Scheme>,
+    /// Where the metadata of the protected resource is.
+    metadata: Option<String>,
     texts: ByKind<String>,
     lines: ByKind<Vec<HeaderValue>>,
 }
@@ -66,10 +69,20 @@ impl Challenge {
     ///
     /// When `realm` holds anything but visible ASCII and spaces.
     pub fn new(realm: &str) -> Result<Self, ConfigError> {
+        Self::default().realm(realm)
+    }
+
+    /// The same with another realm.
+    ///
+    /// # Errors
+    ///
+    /// When `realm` holds anything but visible ASCII and spaces.
+    pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
         if !realm.bytes().all(|b| matches!(b, b' '..=b'~')) {
             return Err(ConfigError::invalid("realm", realm, "not visible ASCII"));
         }
-        Ok(Self::quoted(realm.replace('\\', r"\\").replace('"', "\\\"")))
+        self.realm = realm.replace('\\', r"\\").replace('"', "\\\"");
+        Ok(self.rebuilt())
     }
 
     /// The same for these schemes. With none it is `ApiKey`: no 401 goes without a challenge.
@@ -81,6 +94,14 @@ impl Challenge {
                 self.schemes.push(*scheme);
             }
         }
+        self.rebuilt()
+    }
+
+    /// The same, naming where a client finds out which authorization servers the resource trusts:
+    /// `resource_metadata` of `Bearer` (RFC 9728 section 5.1).
+    #[must_use]
+    pub fn resource(mut self, resource: &ProtectedResource) -> Self {
+        self.metadata = Some(resource.metadata_url().to_owned());
         self.rebuilt()
     }
 
@@ -110,7 +131,8 @@ impl Challenge {
     fn quoted(realm: String) -> Self {
         let texts = ByKind::from_fn(|kind| description(kind).to_owned());
         let lines = ByKind::from_fn(|_| Vec::new());
-        Self { realm, schemes: vec![Scheme::Bearer], texts, lines }.rebuilt()
+        let schemes = vec![Scheme::Bearer];
+        Self { realm, schemes, metadata: None, texts, lines }.rebuilt()
     }
 
     fn rebuilt(mut self) -> Self {
@@ -126,7 +148,13 @@ impl Challenge {
             return None;
         }
         let mut line = format!("{} realm=\"{}\"", scheme.name(), self.realm);
-        for (name, value) in [("error", error), ("error_description", self.told(kind, error))] {
+        let metadata = self.metadata.as_deref().filter(|_| scheme == Scheme::Bearer);
+        let parameters = [
+            ("error", error),
+            ("error_description", self.told(kind, error)),
+            ("resource_metadata", metadata),
+        ];
+        for (name, value) in parameters {
             if let Some(value) = value {
                 line += &format!(", {name}=\"{value}\"");
             }

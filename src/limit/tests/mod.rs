@@ -12,15 +12,15 @@ mod table;
 mod threads;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::request::Parts;
 
 use super::cell::LimitError;
 use super::{Algorithm, Caller, Limit, Limits, Quota, Standings, Verdict};
-use crate::jwt::VerifiedToken;
-use crate::{KeyDigest, KeyRecord, Principal, ScopeSet, Tenant, Timestamp};
+use crate::jwt::{Facts, Text, VerifiedToken};
+use crate::{KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -65,16 +65,20 @@ fn token(tenant: Option<&str>) -> Principal {
 }
 
 fn verified() -> VerifiedToken {
-    VerifiedToken {
-        subject: "".into(),
+    VerifiedToken::new(Facts {
+        claims: "{}".to_owned(),
+        algorithm: None,
+        subject: Text::Own("".into()),
         tenant: None,
-        scopes: ScopeSet::default(),
+        scope: None,
+        scopes: OnceLock::new(),
         issuer: None,
         expires: Timestamp::MAX,
+        not_before: None,
         issued_at: None,
         id: None,
-        claims: "{}".into(),
-    }
+        session: None,
+    })
 }
 
 fn head() -> Parts {

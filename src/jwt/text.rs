@@ -1,0 +1,47 @@
+//! Texts that stand in the claims, kept without being copied.
+
+/// A text within the claims of a token, or what its escapes meant.
+#[derive(Debug)]
+pub(crate) enum Text {
+    Within { start: u32, end: u32 },
+    Own(Box<str>),
+}
+
+impl Text {
+    /// `part` as it stands in `whole`, if it is a piece of it.
+    pub(crate) fn of(part: &str, whole: &str) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+        let end = start.wrapping_add(part.len());
+        match (u32::try_from(start), u32::try_from(end)) {
+            (Ok(from), Ok(to)) if whole.get(start..end) == Some(part) => {
+                Self::Within { start: from, end: to }
+            }
+            _ => Self::Own(part.into()),
+        }
+    }
+
+    /// The text; `whole` is what it was made from.
+    pub(crate) fn within<'t>(&'t self, whole: &'t str) -> &'t str {
+        match self {
+            Self::Within { start, end } => {
+                whole.get(*start as usize..*end as usize).unwrap_or_default()
+            }
+            Self::Own(text) => text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn a_piece_is_kept_by_its_place_and_anything_else_as_itself() {
+        let whole = "a whole text";
+        assert!(matches!(Text::of(&whole[2..7], whole), Text::Within { start: 2, end: 7 }));
+        assert!(matches!(Text::of("elsewhere", whole), Text::Own(_)));
+        for part in [&whole[2..7], &whole[..0], whole, "elsewhere", ""] {
+            assert_eq!(Text::of(part, whole).within(whole), part);
+        }
+    }
+}
