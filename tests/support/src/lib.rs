@@ -5,7 +5,7 @@ mod client;
 mod postgres;
 mod server;
 
-pub use allocations::{Counting, allocations};
+pub use allocations::{Counting, allocations, bytes};
 pub use client::{Answer, Call, Client};
 pub use postgres::{PASSWORD, Postgres};
 pub use server::Server;

@@ -1,0 +1,137 @@
+//! What users write by hand: axum's `from_fn` with SHA-256 and DashMap, and tower_governor behind it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use dashmap::DashMap;
+use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
+use tower::{Layer, Service};
+use tower_governor::GovernorLayer;
+use tower_governor::errors::GovernorError;
+use tower_governor::governor::{Governor, GovernorConfigBuilder};
+use tower_governor::key_extractor::KeyExtractor;
+
+use crate::floor::unix_time;
+use crate::service::{Boxed, Call, Hello};
+use crate::world::{NEEDED, SCOPES, World};
+
+pub(crate) struct Record {
+    id: u64,
+    scopes: Vec<String>,
+    expires: u64,
+}
+
+type Keys = Arc<DashMap<[u8; 32], Arc<Record>>>;
+
+#[derive(Clone)]
+struct Caller(Arc<Record>);
+
+/// The keys of `world`, as they are kept by hand.
+fn keys(world: &World) -> Keys {
+    let keys = DashMap::new();
+    for (id, (digest, record)) in world.floor.pin().iter().enumerate() {
+        let (scopes, expires) = (SCOPES.map(str::to_owned).into(), record.expires);
+        keys.insert(*digest, Arc::new(Record { id: id as u64, scopes, expires }));
+    }
+    Arc::new(keys)
+}
+
+async fn admit(State(keys): State<Keys>, mut request: Request, next: Next) -> Response {
+    match judge(&keys, request.headers()) {
+        Ok(record) => {
+            request.extensions_mut().insert(Caller(record));
+            next.run(request).await
+        }
+        Err(StatusCode::UNAUTHORIZED) => {
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "invalid API key")
+                .into_response()
+        }
+        Err(status) => (status, "insufficient permissions").into_response(),
+    }
+}
+
+fn judge(keys: &Keys, headers: &HeaderMap) -> Result<Arc<Record>, StatusCode> {
+    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key =
+        value.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
+    let digest: [u8; 32] = Sha256::digest(key).into();
+    let record = keys.get(&digest).map(|kept| Arc::clone(&kept)).ok_or(StatusCode::UNAUTHORIZED)?;
+    if unix_time() >= record.expires {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let may = record.scopes.iter().any(|scope| scope == NEEDED);
+    may.then_some(record).ok_or(StatusCode::FORBIDDEN)
+}
+
+/// Key and scope.
+pub(crate) fn keys_only(
+    world: &World,
+) -> impl Service<Call, Response = Boxed, Error = Infallible> + use<> {
+    from_fn_with_state(keys(world), admit).layer(Hello::<Boxed>::new())
+}
+
+/// Key, scope and limit.
+pub(crate) fn with_governor(
+    world: &World,
+    limit: Option<u32>,
+) -> impl Service<Call, Response = Boxed, Error = Infallible> + use<> {
+    from_fn_with_state(keys(world), admit).layer(by_governor(KnownCaller, limit))
+}
+
+/// Whom [`admit`] has found.
+#[derive(Clone)]
+pub(crate) struct KnownCaller;
+
+impl KeyExtractor for KnownCaller {
+    type Key = u64;
+
+    fn extract<T>(&self, request: &http::Request<T>) -> Result<u64, GovernorError> {
+        let caller = request.extensions().get::<Caller>();
+        caller.map(|caller| caller.0.id).ok_or(GovernorError::UnableToExtractKey)
+    }
+}
+
+/// The text of the credential, judged by nobody.
+#[derive(Clone)]
+pub(crate) struct Credential;
+
+impl KeyExtractor for Credential {
+    type Key = String;
+
+    fn extract<T>(&self, request: &http::Request<T>) -> Result<String, GovernorError> {
+        let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        value.map(str::to_owned).ok_or(GovernorError::UnableToExtractKey)
+    }
+}
+
+type Limited<K, M> = Governor<K, M, Hello<Boxed>, axum::body::Body>;
+
+/// tower_governor alone; `limit` an hour, or more than anybody uses.
+pub(crate) fn by_governor<K: KeyExtractor>(
+    extractor: K,
+    limit: Option<u32>,
+) -> Limited<K, NoOpMiddleware> {
+    let mut builder = GovernorConfigBuilder::default();
+    let mut builder = builder.key_extractor(extractor);
+    match limit {
+        Some(limit) => builder.per_second(3_600).burst_size(limit),
+        None => builder.per_nanosecond(1).burst_size(u32::MAX),
+    };
+    GovernorLayer::new(builder.finish().expect("a quota")).layer(Hello::new())
+}
+
+/// The same with its `x-ratelimit-*` headers.
+pub(crate) fn by_governor_with_headers<K: KeyExtractor>(
+    extractor: K,
+) -> Limited<K, StateInformationMiddleware> {
+    let mut builder = GovernorConfigBuilder::default();
+    let mut builder = builder.key_extractor(extractor);
+    let mut builder = builder.per_nanosecond(1).burst_size(u32::MAX).use_headers();
+    GovernorLayer::new(builder.finish().expect("a quota")).layer(Hello::new())
+}
