@@ -331,6 +331,29 @@ fn a_rotation_that_cannot_be_changes_nothing() {
 }
 
 #[test]
+fn a_key_that_has_signed_is_no_new_key() {
+    let (one, two) = (secret("k1"), secret("k2"));
+    let issuer = with(one.clone()).build().unwrap();
+    issuer.rotate(one.clone(), now()).unwrap_err();
+    issuer.rotate(two.clone(), now()).unwrap();
+    for (key, secs) in [(one, NOW + 700), (two, NOW + 700)] {
+        issuer.rotate(key.with_kid("another"), at(secs)).unwrap_err();
+    }
+    for secs in [NOW, NOW + 300, NOW + 700] {
+        issuer.issue(&NewToken::new("user-7"), at(secs)).unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_was_announced_by_configuration_is_rotated_to() {
+    let (one, two) = (secret("k1"), secret("k2"));
+    let issuer = with(one).announced_key(two.clone()).build().unwrap();
+    issuer.rotate(two, now()).unwrap();
+    let token = issuer.issue(&NewToken::new("user-7"), at(NOW + 600)).unwrap();
+    assert_eq!(part(token.reveal(), 0)["kid"], "k2");
+}
+
+#[test]
 fn keys_that_never_end_are_not_gathered_without_end() {
     let issuer = with(secret("k0")).build().unwrap();
     let refused = (1..100).position(|index| {
@@ -364,6 +387,7 @@ fn settings_out_of_bounds_are_refused_with_their_value() {
         (with(secret("k")).lifetime(2 * day), "172800s"),
         (with(secret("k")).announcement(8 * day), "691200s"),
         (with(secret("k")).tenant_claim(""), "tenant claim"),
+        (with(secret("k")).tenant_claim("sub"), "\"sub\""),
         (JwtIssuer::builder("", AUDIENCE, secret("k")), "issuer"),
         (JwtIssuer::builder(ISSUER, "", secret("k")), "audience"),
         (with(secret("k")).announced_key(secret("k")), "JWT keys"),

@@ -20,51 +20,43 @@ const REFUSED: [(&str, &str); 4] = [
     ("enc", "enc: an encrypted token where a signed one is expected"),
 ];
 
-/// A header that broke no rule.
-#[derive(Debug)]
-pub(crate) struct Header<'a> {
-    object: Object<'a>,
-    algorithm: Algorithm,
-}
+/// A header that broke no rule, when it has been read.
+#[derive(Debug, Default)]
+pub(crate) struct Header<'a>(Object<'a>);
 
 impl<'a> Header<'a> {
-    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, JwtError> {
-        let object = parse_object(json)?;
-        refuse_extensions(&object)?;
-        refuse_nesting(&object)?;
-        let algorithm = object
+    /// In place: it is too large to be handed about.
+    pub(crate) fn read(&mut self, json: &'a [u8]) -> Result<Algorithm, JwtError> {
+        self.read_object(json)?;
+        refuse_extensions(&self.0)?;
+        refuse_nesting(&self.0)?;
+        self.0
             .text("alg", JwtError::malformed("alg is not text"))?
             .and_then(Algorithm::named)
-            .ok_or(JwtError::new(JwtErrorKind::Algorithm, "alg is absent or unknown"))?;
-        Ok(Self { object, algorithm })
-    }
-
-    pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm
+            .ok_or(JwtError::new(JwtErrorKind::Algorithm, "alg is absent or unknown"))
     }
 
     pub(crate) fn typ(&self) -> Result<Option<&str>, JwtError> {
-        self.object.text("typ", JwtError::malformed("typ is not text"))
+        self.0.text("typ", JwtError::malformed("typ is not text"))
     }
 
     pub(crate) fn kid(&self) -> Result<Option<&str>, JwtError> {
-        let kid = self.object.text("kid", JwtError::malformed("kid is not text"))?;
+        let kid = self.0.text("kid", JwtError::malformed("kid is not text"))?;
         match kid {
             Some(kid) if kid.len() > MAX_KID => Err(JwtError::malformed("kid is too long")),
             _ => Ok(kid),
         }
     }
-}
 
-fn parse_object(json: &[u8]) -> Result<Object<'_>, JwtError> {
-    const REASON: &str = "the header is not a JSON object with unique member names";
-    let json =
-        std::str::from_utf8(json).map_err(|error| JwtError::malformed(REASON).caused_by(error))?;
-    let object =
-        Object::parse(json).map_err(|error| JwtError::malformed(REASON).caused_by(error))?;
-    match object.len() {
-        0..=MAX_MEMBERS => Ok(object),
-        _ => Err(JwtError::malformed("the header has too many members")),
+    fn read_object(&mut self, json: &'a [u8]) -> Result<(), JwtError> {
+        const REASON: &str = "the header is not a JSON object with unique member names";
+        let json = std::str::from_utf8(json)
+            .map_err(|error| JwtError::malformed(REASON).caused_by(error))?;
+        self.0.read(json).map_err(|error| JwtError::malformed(REASON).caused_by(error))?;
+        match self.0.len() {
+            0..=MAX_MEMBERS => Ok(()),
+            _ => Err(JwtError::malformed("the header has too many members")),
+        }
     }
 }
 
@@ -77,15 +69,20 @@ fn refuse_extensions(object: &Object<'_>) -> Result<(), JwtError> {
 
 fn refuse_nesting(object: &Object<'_>) -> Result<(), JwtError> {
     match object.text("cty", JwtError::malformed("cty is not text"))? {
-        Some(cty) if media_type(cty).eq_ignore_ascii_case("jwt") => {
+        Some(cty) if is_media_type(cty, "jwt") => {
             Err(JwtError::malformed("cty: a JWT within a JWT"))
         }
         _ => Ok(()),
     }
 }
 
+/// True when both are one media type, `application/` or not.
+pub(crate) fn is_media_type(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other) || media_type(one).eq_ignore_ascii_case(media_type(other))
+}
+
 /// A `typ` or `cty` without the `application/` that RFC 7515 section 4.1.9 lets issuers omit.
-pub(crate) fn media_type(typ: &str) -> &str {
+fn media_type(typ: &str) -> &str {
     match typ.split_once('/') {
         Some((kind, rest)) if kind.eq_ignore_ascii_case("application") && !rest.contains('/') => {
             rest

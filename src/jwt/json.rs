@@ -22,8 +22,43 @@ const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
 const FEW: usize = 12;
 
 /// The members of an object, in no order.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a>(SmallVec<[Member<'a>; FEW]>);
+
 #[derive(Debug)]
-pub(crate) struct Object<'a>(SmallVec<[(Cow<'a, str>, Value<'a>); FEW]>);
+struct Member<'a> {
+    tag: Tag,
+    name: Cow<'a, str>,
+    value: Value<'a>,
+}
+
+/// A name's length and first letters: short names are equal if their tags are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tag(u64);
+
+impl Tag {
+    const LETTERS: usize = 7;
+
+    #[inline]
+    const fn of(name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut letters = [0; 8];
+        let mut index = 0;
+        while index < name.len() && index < Self::LETTERS {
+            letters[index] = name[index];
+            index += 1;
+        }
+        letters[Self::LETTERS] = if name.len() > 0xFF { 0xFF } else { name.len() as u8 };
+        Self(u64::from_le_bytes(letters))
+    }
+}
+
+impl Member<'_> {
+    #[inline]
+    fn is(&self, tag: Tag, name: &str) -> bool {
+        self.tag == tag && (name.len() <= Tag::LETTERS || self.name == name)
+    }
+}
 
 /// As much of a value as the rules for headers and claims look at.
 #[derive(Debug)]
@@ -39,18 +74,21 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads an object and nothing behind it.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+    /// Reads an object and nothing behind it, in place: it is too large to be handed about.
+    pub(crate) fn read(&mut self, text: &'a str) -> Result<(), serde_json::Error> {
         // Any other start would make serde quote the text in its error.
-        if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-            serde_json::from_str(text)
-        } else {
-            Err(serde_json::Error::custom("not an object"))
+        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err(serde_json::Error::custom("not an object"));
         }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        reader.deserialize_map(Members(self))?;
+        reader.end()
     }
 
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+        let tag = Tag::of(name);
+        self.0.iter().find(|own| own.is(tag, name)).map(|own| &own.value)
     }
 
     /// A member that has to be text if it is there; `wrong` if it is anything else.
@@ -96,33 +134,38 @@ impl<'a> Value<'a> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
+struct Members<'o, 'a>(&'o mut Object<'a>);
 
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut members = SmallVec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Object(members) = self.0;
         while let Some(Name(name)) = map.next_key()? {
             let value = match &*name {
                 "exp" | "nbf" | "iat" => Value::date(&mut map)?,
                 _ => map.next_value()?,
             };
-            members.push((name, value));
+            members.push(Member { tag: Tag::of(&name), name, value });
         }
-        check_unique(&members, |(name, _)| name)?;
-        Ok(Object(members))
+        match repeats(members) {
+            true => Err(A::Error::custom("a member name occurs twice")),
+            false => Ok(()),
+        }
     }
+}
+
+/// A few names are compared each with each.
+fn repeats(members: &[Member<'_>]) -> bool {
+    if members.len() > FEW {
+        return occurs_twice(members, |member| &member.name);
+    }
+    let later = members.iter().enumerate().skip(1);
+    later.into_iter().any(|(i, one)| members[..i].iter().any(|a| a.is(one.tag, &one.name)))
 }
 
 fn check_unique<'a, T, E: Error>(items: &[T], name: fn(&T) -> &Cow<'a, str>) -> Result<(), E> {

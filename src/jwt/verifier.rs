@@ -10,7 +10,7 @@ use super::builder::JwtVerifierBuilder;
 use super::cache::{Seen, TokenCache};
 use super::claims::Rules;
 use super::error::{JwtError, JwtErrorKind};
-use super::header::{Header, media_type};
+use super::header::{Header, is_media_type};
 use super::key::JwtKey;
 use super::revocation::Revocations;
 use super::ring::KeyRing;
@@ -19,7 +19,10 @@ use crate::Timestamp;
 use crate::store::StoreError;
 
 /// Bytes of a decoded header that need no allocation.
-const SMALL_HEADER: usize = 384;
+const SMALL_HEADER: usize = 256;
+
+/// Bytes of a signature that is not RSA's, rounded up.
+const SMALL_SIGNATURE: usize = 99;
 
 /// Bytes of the longest signature: RSA of 8192 bits.
 ///
@@ -152,10 +155,9 @@ impl JwtVerifier {
         }
         let parts = Parts::split(token)?;
         let key = self.key(parts.header)?;
-        let mut buffer = [0; MAX_SIGNATURE];
-        let signature = decode(parts.signature, &mut buffer)?;
-        if !key.is_signed(parts.signed.as_bytes(), signature) {
-            return Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's"));
+        match base64::decoded_len_estimate(parts.signature.len()) {
+            ..=SMALL_SIGNATURE => check_signed(&key, &parts, &mut [0; SMALL_SIGNATURE])?,
+            _ => check_signed(&key, &parts, &mut [0; MAX_SIGNATURE])?,
         }
         let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
         Ok((payload, key))
@@ -164,16 +166,16 @@ impl JwtVerifier {
     /// The key that judges tokens with this header.
     fn key(&self, header: &str) -> Result<JwtKey, JwtError> {
         let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-        let header = Header::parse(decode_header(header, &mut small, &mut large)?)?;
+        let json = decode_header(header, &mut small, &mut large)?;
+        let mut header = Header::default();
+        let algorithm = header.read(json)?;
         self.check_type(header.typ()?)?;
-        self.keys.find(header.kid()?, header.algorithm())
+        self.keys.find(header.kid()?, algorithm)
     }
 
     /// RFC 8725 section 3.11: tokens of other kinds are told apart by `typ`.
     fn check_type(&self, typ: Option<&str>) -> Result<(), JwtError> {
-        let is = |known: &str| {
-            typ.is_some_and(|typ| media_type(typ).eq_ignore_ascii_case(media_type(known)))
-        };
+        let is = |known: &str| typ.is_some_and(|typ| is_media_type(typ, known));
         let (usual, may_be_absent) = self.rules.profile.types();
         let accepted = match &*self.types {
             [] => typ.is_none() && may_be_absent || usual.iter().any(|known| is(known)),
@@ -183,6 +185,14 @@ impl JwtVerifier {
             true => Ok(()),
             false => Err(JwtError::malformed("typ: a token of another kind")),
         }
+    }
+}
+
+fn check_signed(key: &JwtKey, parts: &Parts<'_>, buffer: &mut [u8]) -> Result<(), JwtError> {
+    let signature = decode(parts.signature, buffer)?;
+    match key.is_signed(parts.signed.as_bytes(), signature) {
+        true => Ok(()),
+        false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
     }
 }
 

@@ -185,6 +185,9 @@ impl Sessions {
     /// Begins a session for somebody whose identity has just been proved: the value of `Set-Cookie`.
     /// The session has an id of its own (`sid`), whatever cookie came with the request.
     ///
+    /// A sign-in by GET, as on the way back from an identity provider, has no such proof: it needs
+    /// the provider's `state`.
+    ///
     /// # Errors
     ///
     /// [`CrossSite`](RejectionKind::CrossSite) when a page of another site has caused the request:

@@ -142,3 +142,18 @@ async fn a_refused_session_is_not_renewed() {
     assert_refused(&answer, 401, "invalid_session");
     assert_eq!(answer.header("set-cookie"), None);
 }
+
+#[tokio::test]
+async fn sign_out_ends_the_session_wherever_its_cookie_is() {
+    let convotic = Convotic::production();
+    let (one, other) = (convotic.sign_in().await, convotic.sign_in().await);
+    let foreign = convotic.client.post("/auth/sign-out").header("sec-fetch-site", "cross-site");
+    let answer = foreign.header("cookie", &one).send().await;
+    assert_refused(&answer, 403, "cross_site_request");
+    let answer = convotic.client.post("/auth/sign-out").header("cookie", &one).send().await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let cleared = "__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict";
+    assert_eq!(answer.header("set-cookie"), Some(cleared));
+    assert_refused(&convotic.list_with(token_of(&one)).await, 401, "invalid_session");
+    assert!(convotic.keys(&other).await.is_empty());
+}

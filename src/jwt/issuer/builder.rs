@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use super::keys::{Keys, Slot};
+use super::new_token::RESERVED;
 use super::{Inner, JwtIssuer};
 use crate::jwt::profile::Profile;
 use crate::jwt::signing_key::SigningKey;
@@ -81,7 +82,7 @@ impl JwtIssuerBuilder {
     ///
     /// # Errors
     ///
-    /// When a name is empty, a time is out of its bounds, or the keys are ambiguous (a key id twice,
+    /// When a name is empty, the tenant's claim is one that has another meaning, a time is out of its bounds, or the keys are ambiguous (a key id twice,
     /// several secrets without one) or secrets beside public keys.
     pub fn build(self) -> Result<JwtIssuer, ConfigError> {
         self.check()?;
@@ -115,6 +116,10 @@ impl JwtIssuerBuilder {
         ];
         if let Some((what, _)) = names.into_iter().find(|(_, name)| name.is_empty()) {
             return Err(ConfigError::invalid(what, "", "empty"));
+        }
+        if RESERVED.contains(&self.tenant_claim.as_str()) {
+            let reason = "says something else already";
+            return Err(ConfigError::invalid("tenant claim", &self.tenant_claim, reason));
         }
         let shown = |time: Duration| format!("{time:?}");
         if !(Duration::from_secs(1)..=LONGEST_LIFE).contains(&self.lifetime) {

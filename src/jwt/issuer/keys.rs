@@ -57,17 +57,24 @@ impl Keys {
         start: Timestamp,
         lifetime: Duration,
         now: Timestamp,
-    ) -> Self {
+    ) -> Result<Self, ConfigError> {
         let end = start.saturating_add(lifetime).saturating_add(MAX_LEEWAY);
         let print = next.verifying().print();
+        let is_next = |slot: &Slot| slot.key.verifying().print() == print;
+        if self.0.iter().any(|slot| is_next(slot) && !slot.is_announced()) {
+            return Err(ConfigError::unusable(
+                "signing key",
+                "it is not new: it signs or has signed",
+            ));
+        }
         let mut slots = self.0.clone();
-        slots.retain(|slot| now < slot.trusted_until && slot.key.verifying().print() != print);
+        slots.retain(|slot| now < slot.trusted_until && !is_next(slot));
         // One that was to begin then or later has signed nothing, and will not.
         slots.retain(|slot| slot.signs_from < start || slot.is_announced());
         let signed = slots.iter_mut().filter(|slot| !slot.is_announced());
         signed.for_each(|slot| slot.trusted_until = slot.trusted_until.min(end));
         slots.push(Slot { key: next, signs_from: start, trusted_until: Timestamp::MAX });
-        Self(slots)
+        Ok(Self(slots))
     }
 
     /// The set for verifiers, and when keys leave it.

@@ -191,8 +191,9 @@ impl JwtIssuer {
     ///
     /// # Errors
     ///
-    /// When the keys together would be ambiguous (a key id twice, secrets without one), or secrets
-    /// beside public keys, or more than 16. Nothing has changed then.
+    /// When `next` signs already or has done so, or the keys together would be ambiguous (a key id
+    /// twice, secrets without one), or secrets beside public keys, or more than 16. Nothing has
+    /// changed then.
     pub fn rotate(&self, next: SigningKey, now: Timestamp) -> Result<(), ConfigError> {
         let start = now.saturating_add(self.0.announcement);
         self.change(|keys| keys.rotated(next, start, self.0.lifetime, now))
@@ -205,12 +206,15 @@ impl JwtIssuer {
     ///
     /// When `next` can't be used. Nothing has changed then.
     pub fn rotate_now(&self, next: SigningKey, now: Timestamp) -> Result<(), ConfigError> {
-        self.change(|_| Keys::only(next, now))
+        self.change(|_| Ok(Keys::only(next, now)))
     }
 
-    fn change(&self, change: impl FnOnce(&Keys) -> Keys) -> Result<(), ConfigError> {
+    fn change(
+        &self,
+        change: impl FnOnce(&Keys) -> Result<Keys, ConfigError>,
+    ) -> Result<(), ConfigError> {
         let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&keys);
+        let changed = change(&keys)?;
         let (set, ends) = changed.set()?;
         self.0.ring.replace(set, ends);
         *keys = changed;

@@ -9,7 +9,7 @@ use super::error::IssueError;
 use crate::{ScopeSet, Timestamp};
 
 /// What the issuer alone says, or a setter of its own.
-const RESERVED: [&str; 10] =
+pub(super) const RESERVED: [&str; 10] =
     ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "auth_time", "client_id"];
 
 /// What a token to be issued is to say, beyond what its [`JwtIssuer`](super::JwtIssuer) says of
