@@ -73,6 +73,32 @@ fn unknown_claims_of_every_type_are_ignored() {
 }
 
 #[test]
+fn names_that_begin_alike_are_different_names() {
+    let mut claims = claims();
+    for name in ["workspace-1", "workspace-2", "workspac", "workspaces"] {
+        claims[name] = json!(name);
+    }
+    let token = token(&claims);
+    for name in ["workspace-1", "workspace-2", "workspac", "workspaces"] {
+        let verifier = builder().tenant_claim(name).build().unwrap();
+        let seen = verifier.verify(&token, now()).unwrap();
+        assert_eq!(seen.tenant().unwrap().as_str(), name);
+    }
+    let absent = builder().tenant_claim("workspace-3").build().unwrap();
+    assert!(absent.verify(&token, now()).unwrap().tenant().is_none());
+    let twice = claims_and(r#""workspace-1":1,"workspace-1":1"#);
+    assert_eq!(refusal(&hs256(HEADER, twice)), JwtErrorKind::Claims);
+    let many: Vec<_> = (0..40).map(|index| format!("\"a-long-name-{index}\":1")).collect();
+    accepted_payload(&claims_and(&many.join(",")));
+    let twice = format!("{},{}", many.join(","), many[3]);
+    assert_eq!(refusal(&hs256(HEADER, claims_and(&twice))), JwtErrorKind::Claims);
+}
+
+fn accepted_payload(payload: &str) {
+    assert!(verifier().verify(&hs256(HEADER, payload), now()).is_ok(), "{payload}");
+}
+
+#[test]
 fn escaped_names_and_values_are_the_same_claims() {
     let payload = claims().to_string().replace("\"sub\":\"user-7\"", r#""\u0073ub":"us\u0065r-7""#);
     let token = verifier().verify(&hs256(HEADER, payload), now()).unwrap();

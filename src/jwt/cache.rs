@@ -23,10 +23,10 @@ const WAYS: usize = 8;
 ///
 /// The hash need not withstand an attacker who knows it: tokens are compared whole, and a full set
 /// loses one of its own entries.
-pub(crate) struct TokenCache {
+pub(crate) struct TokenCache<H = DefaultHashBuilder> {
     sets: Box<[RwLock<Set>]>,
     ways: usize,
-    hasher: DefaultHashBuilder,
+    hasher: H,
 }
 
 #[derive(Default)]
@@ -56,9 +56,15 @@ pub(crate) struct Seen {
 impl TokenCache {
     /// Room for at most `capacity` tokens.
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
+        Self::hashing(capacity, DefaultHashBuilder::default())
+    }
+}
+
+impl<H: BuildHasher> TokenCache<H> {
+    fn hashing(capacity: NonZeroUsize, hasher: H) -> Self {
         let capacity = capacity.get();
         let sets = (0..(capacity / WAYS).max(1)).map(|_| RwLock::default()).collect();
-        Self { sets, ways: capacity.min(WAYS), hasher: DefaultHashBuilder::default() }
+        Self { sets, ways: capacity.min(WAYS), hasher }
     }
 
     /// What is known of the token, if its key is trusted still: under another `generation` than that
@@ -144,5 +150,57 @@ impl Set {
                 return self.hand;
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::hash::{BuildHasher, Hasher};
+
+    use super::*;
+    use crate::jwt::{Algorithm, JwtKey, Text};
+
+    /// Everything collides.
+    #[derive(Default)]
+    struct Zero;
+
+    impl Hasher for Zero {
+        fn write(&mut self, _: &[u8]) {}
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    impl BuildHasher for Zero {
+        type Hasher = Self;
+
+        fn build_hasher(&self) -> Self {
+            Self
+        }
+    }
+
+    #[test]
+    fn tokens_of_one_hash_are_told_apart() {
+        let capacity = NonZeroUsize::new(64).unwrap();
+        let cache = TokenCache::hashing(capacity, Zero);
+        let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
+        let seen = |subject: &str| Seen { verified: about(subject), key: key.print() };
+        for token in ["a", "b", "c"] {
+            cache.keep(token, seen(token), 0, Timestamp::EPOCH);
+        }
+        for token in ["a", "b", "c"] {
+            let found = cache.find(token, 0, |_| panic!("nothing has changed")).unwrap();
+            assert_eq!(found.subject(), token);
+        }
+        assert!(cache.find("d", 0, |_| true).is_none());
+        assert!(cache.find("b", 1, |_| false).is_none());
+        assert!(cache.find("b", 0, |_| true).is_none(), "forgotten with its key");
+        assert_eq!(cache.find("a", 1, |print| print == key.print()).unwrap().subject(), "a");
+    }
+
+    fn about(subject: &str) -> VerifiedToken {
+        VerifiedToken::nobody(Text::Own(subject.into()))
     }
 }

@@ -92,8 +92,6 @@ pub use revoked::RevokedTokens;
 pub use signing_key::SigningKey;
 #[cfg(test)]
 pub(crate) use text::Text;
-#[cfg(test)]
-pub(crate) use token::Facts;
 pub use token::VerifiedToken;
 pub(crate) use verifier::Admitted;
 pub use verifier::JwtVerifier;

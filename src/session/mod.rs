@@ -42,7 +42,7 @@
 //! | How long is a stolen cookie good? | [as long as a token](crate::jwt::JwtIssuerBuilder::lifetime), 15 minutes unless set, or until sign-out |
 //! | How long does a session last? | while it is used, up to [`longest`](SessionsBuilder::longest), 12 hours unless set |
 //! | What does sign-out do? | the cookie is cleared, and every token of the session is refused from then on |
-//! | Can another site use the cookie? | not with a method that changes anything; see [`SameOrigin`](crate::policy::SameOrigin) |
+//! | Can another site use the cookie? | not with a method that changes anything; see [`SameOrigin`] |
 //! | What does a request cost? | no question to a provider or a store |
 
 mod cookie;

@@ -12,14 +12,14 @@ mod table;
 mod threads;
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 
 use super::cell::LimitError;
 use super::{Algorithm, Caller, Limit, Limits, Quota, Standings, Verdict};
-use crate::jwt::{Facts, Text, VerifiedToken};
+use crate::jwt::{Text, VerifiedToken};
 use crate::{KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const SECOND: u64 = 1_000_000_000;
@@ -65,20 +65,7 @@ fn token(tenant: Option<&str>) -> Principal {
 }
 
 fn verified() -> VerifiedToken {
-    VerifiedToken::new(Facts {
-        claims: "{}".to_owned(),
-        algorithm: None,
-        subject: Text::Own("".into()),
-        tenant: None,
-        scope: None,
-        scopes: OnceLock::new(),
-        issuer: None,
-        expires: Timestamp::MAX,
-        not_before: None,
-        issued_at: None,
-        id: None,
-        session: None,
-    })
+    VerifiedToken::nobody(Text::Own("".into()))
 }
 
 fn head() -> Parts {
