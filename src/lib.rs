@@ -56,7 +56,7 @@
 //! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
 //! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
-//! | `postgres` | | [`store`] on a server: `PostgresStore` |
+//! | `postgres` | | [`store`] on a server: `PostgresStore`, and `PostgresFeed` of what other nodes change |
 //! | `conformance` | | `store::conformance`, the tests of a store of your own |
 //! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
 //!

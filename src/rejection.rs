@@ -147,12 +147,21 @@ pub struct Rejection {
     retry_after: Option<Duration>,
     scopes: Option<Arc<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    /// A gate has given its answer a form, which an outer gate leaves alone.
+    answered: bool,
 }
 
 impl Rejection {
     /// A refusal of `kind`.
     pub const fn new(kind: RejectionKind) -> Self {
-        Self { kind, reset_secs: None, retry_after: None, scopes: None, source: None }
+        Self {
+            kind,
+            reset_secs: None,
+            retry_after: None,
+            scopes: None,
+            source: None,
+            answered: false,
+        }
     }
 
     /// The same with the time after which a retry makes sense.
@@ -206,6 +215,15 @@ impl Rejection {
     pub(crate) fn with_reset(mut self, reset: Duration) -> Self {
         let secs = u32::try_from(secs_ceil(reset)).unwrap_or(u32::MAX);
         self.reset_secs = Some(NonZeroU32::new(secs).unwrap_or(NonZeroU32::MIN));
+        self
+    }
+
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    pub(crate) fn answered(mut self, is_answered: bool) -> Self {
+        self.answered = is_answered;
         self
     }
 

@@ -257,14 +257,12 @@ fn expected_lines(row: &Row, own: &[String]) -> Vec<String> {
 fn check(render: impl Render, content_type: &str, body: fn(&Row) -> &'static str) {
     let refusals = refusals(render);
     for row in &TABLE {
-        let expected = expected_lines(
-            row,
-            &[
-                format!("content-type: {content_type}"),
-                format!("content-length: {}", body(row).len()),
-            ],
-        );
         for wire in [Wire::Http, Wire::Head] {
+            let mut own = vec![format!("content-type: {content_type}")];
+            if wire == Wire::Head {
+                own.push(format!("content-length: {}", body(row).len()));
+            }
+            let expected = expected_lines(row, &own);
             let answer = answer(&refusals, row.kind, wire);
             assert_eq!(answer.status(), row.status, "{:?}", row.kind);
             assert_eq!(lines(&answer), expected, "{:?} {wire:?}", row.kind);
@@ -417,7 +415,6 @@ fn a_closure_decides_the_body_and_nothing_else() {
         lines(&answer),
         [
             "cache-control: no-store",
-            "content-length: 25",
             "content-type: text/html",
             r#"www-authenticate: ApiKey realm="kg""#,
             r#"www-authenticate: Bearer realm="kg""#,

@@ -9,7 +9,7 @@
 //! | `keys` | issuing, listing, changing and ending keys |
 //! | `usage` | counting what keys are used for, beside the requests |
 //! | `tenants` | plans, and suspending a tenant by one who belongs to it |
-//! | `store` | SQLite or PostgreSQL, whichever is named |
+//! | `store` | SQLite or PostgreSQL, whichever is named; on PostgreSQL, many copies that hear of each other's changes |
 //!
 //! ```text
 //! DATABASE_URL=sqlite:///var/tmp/g_tateth.db \

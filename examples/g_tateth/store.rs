@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keygate::store::{
-    KeyAdmin, PostgresStore, SqliteStore, StoreError, TenantDirectory, UsageStore,
+    Cached, KeyAdmin, PostgresFeed, PostgresStore, SqliteStore, StoreError, TenantDirectory,
+    UsageStore,
 };
 
 use crate::scratch::Scratch;
@@ -41,10 +42,7 @@ impl Place {
         match self {
             Self::File(path) => file(path.clone()).await,
             Self::Scratch(scratch) => file(scratch.file()).await,
-            Self::Server(url) => match PostgresStore::connect(url).await {
-                Ok(store) => Ok(Arc::new(store)),
-                Err(error) => Err(unusable(&error)),
-            },
+            Self::Server(url) => server(url).await.map_err(|error| unusable(&error)),
         }
     }
 }
@@ -54,6 +52,16 @@ async fn file(path: PathBuf) -> Result<Arc<dyn Store>, String> {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(without_path(&unusable(&error), &path)),
     }
+}
+
+/// Keys are kept in memory, and what other copies of this service change is heard: a key that is
+/// revoked on one is refused on all within a second, and within five when the server is silent.
+async fn server(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let database = PostgresStore::connect(url).await?;
+    let feed = PostgresFeed::new(&database, url)?;
+    let store = Cached::new(database);
+    tokio::spawn(store.follow(feed));
+    Ok(Arc::new(store))
 }
 
 /// Whoever mistypes a URL has a password in what is then taken for a path.

@@ -14,4 +14,4 @@ pub use requirement::Policy;
 pub(crate) use routes::Asks;
 pub use routes::Routes;
 pub use scope::{Access, Scope, ScopeSet};
-pub(crate) use scope::{grants_any, is_scope_token};
+pub(crate) use scope::{grants_any, is_scope_byte, is_scope_token};

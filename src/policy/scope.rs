@@ -61,7 +61,11 @@ pub(crate) fn grants_any(list: &str, needed: &Scope) -> bool {
 }
 
 pub(crate) fn is_scope_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    !text.is_empty() && text.bytes().all(is_scope_byte)
+}
+
+pub(crate) const fn is_scope_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'
 }
 
 impl fmt::Debug for Scope {

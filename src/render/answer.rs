@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
-    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RETRY_AFTER,
-    TRAILER, TRANSFER_ENCODING,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, TRAILER,
+    TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response};
 
 use super::body::number;
-use super::{Challenge, Problem, RateLimitHeaders, Render, grpc, is_grpc};
+use super::{Challenge, Problem, RateLimitHeaders, Render, Rendered, grpc, is_grpc};
 use crate::limit::Standings;
 use crate::{Rejection, RejectionKind};
 
@@ -108,8 +108,7 @@ impl Refusals {
     /// The rejection is in its extensions, with the wait that the client was told.
     pub fn respond(&self, why: Rejection, standings: &Standings, wire: Wire) -> Response<Bytes> {
         let (mut parts, ()) = Response::new(()).into_parts();
-        let about_limits = if standings.as_slice().is_empty() { 0 } else { 4 };
-        parts.headers.reserve(5 + about_limits);
+        parts.headers.reserve(MOST_HEADERS);
         let body = self.fill(&mut parts, why, standings, wire);
         Response::from_parts(parts, body)
     }
@@ -134,26 +133,22 @@ impl Refusals {
         let body = self.write(parts, &why, wire);
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.challenge.apply(&why, &mut parts.headers);
-        if let Some(secs) = why.retry_after_secs() {
-            parts.headers.insert(RETRY_AFTER, number(secs));
-        }
-        self.rate_limit_headers.write(standings, why.retry_after(), &mut parts.headers);
-        parts.extensions.insert(why);
-        parts.extensions.insert(Answered);
+        self.rate_limit_headers.write_refused(standings, &why, &mut parts.headers);
+        parts.extensions.insert(why.answered(true));
         body
     }
 
     /// The answer of whoever refuses behind a gate: a problem document, to which the gate gives its
     /// own form.
     pub(crate) fn unanswered(why: Rejection, wire: Wire) -> Response<Bytes> {
-        let mut response = Self::default().respond(why, &Standings::default(), wire);
-        response.extensions_mut().remove::<Answered>();
+        let mut response = Self::default().respond(why.clone(), &Standings::default(), wire);
+        response.extensions_mut().insert(why.answered(false));
         response
     }
 
     /// The rejection in the extensions of an answer whose form no gate has made yet.
     pub fn pending(extensions: &Extensions) -> Option<&Rejection> {
-        extensions.get().filter(|_| extensions.get::<Answered>().is_none())
+        extensions.get().filter(|why: &&Rejection| !why.is_answered())
     }
 
     fn write(&self, parts: &mut Parts, why: &Rejection, wire: Wire) -> Bytes {
@@ -161,12 +156,15 @@ impl Refusals {
             grpc::write(parts, why.kind(), &self.render.message(why));
             return Bytes::new();
         }
-        let (headers, body) = self.render.render(why).into_parts();
+        let Rendered { content_type, body } = self.render.render(why);
         parts.status = why.status();
-        for (name, value) in headers {
-            parts.headers.insert(name, value);
+        parts.headers.insert(CONTENT_TYPE, content_type);
+        if wire == Wire::Head {
+            // Otherwise the body tells its length by itself.
+            parts.headers.insert(CONTENT_LENGTH, number(body.len() as u64));
+            return Bytes::new();
         }
-        if wire == Wire::Head { Bytes::new() } else { body }
+        body
     }
 }
 
@@ -185,10 +183,6 @@ impl fmt::Debug for Refusals {
     }
 }
 
-/// Marks an answer, so that an outer gate leaves its form alone.
-#[derive(Clone, Copy)]
-struct Answered;
-
 const OF_THE_OLD_BODY: [HeaderName; 11] = [
     ACCEPT_RANGES,
     CONTENT_DISPOSITION,
@@ -202,6 +196,9 @@ const OF_THE_OLD_BODY: [HeaderName; 11] = [
     TRAILER,
     TRANSFER_ENCODING,
 ];
+
+/// Most refusals have no more, and a map of so many takes the least memory that a map can.
+const MOST_HEADERS: usize = 6;
 
 /// Long enough for a store to come back, short enough that no client gives up.
 const A_MOMENT: Duration = Duration::from_secs(5);

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use serde::Serialize;
 
 use crate::Rejection;
@@ -42,9 +41,8 @@ where
 /// A body and its content type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    content_type: HeaderValue,
-    content_length: HeaderValue,
-    body: Bytes,
+    pub(super) content_type: HeaderValue,
+    pub(super) body: Bytes,
 }
 
 impl Rendered {
@@ -58,8 +56,7 @@ impl Rendered {
     /// assert_eq!(page.content_type(), "text/html");
     /// ```
     pub fn new(content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        Self { content_type, content_length: number(body.len() as u64), body }
+        Self { content_type, body: body.into() }
     }
 
     /// Plain text in UTF-8.
@@ -91,11 +88,6 @@ impl Rendered {
     /// The body.
     pub const fn body(&self) -> &Bytes {
         &self.body
-    }
-
-    pub(super) fn into_parts(self) -> ([(HeaderName, HeaderValue); 2], Bytes) {
-        let headers = [(CONTENT_TYPE, self.content_type), (CONTENT_LENGTH, self.content_length)];
-        (headers, self.body)
     }
 }
 

@@ -1,11 +1,14 @@
 //! `WWW-Authenticate`: how a caller may prove itself (RFC 9110 section 11.6.1, RFC 6750 section 3).
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::wording::ByKind;
 use crate::metadata::ProtectedResource;
-use crate::policy::is_scope_token;
+use crate::policy::{is_scope_byte, is_scope_token};
 use crate::{ConfigError, Rejection, RejectionKind};
 
 /// A way to send a credential that a challenge can name.
@@ -122,8 +125,12 @@ impl Challenge {
 
     /// Puts the lines for `rejection` in place of those that are there.
     pub fn apply(&self, rejection: &Rejection, headers: &mut HeaderMap) {
-        headers.remove(WWW_AUTHENTICATE);
-        for line in self.lines.get(rejection.kind()) {
+        let [first, more @ ..] = &**self.lines.get(rejection.kind()) else {
+            headers.remove(WWW_AUTHENTICATE);
+            return;
+        };
+        headers.insert(WWW_AUTHENTICATE, with_scopes(first, rejection));
+        for line in more {
             headers.append(WWW_AUTHENTICATE, with_scopes(line, rejection));
         }
     }
@@ -209,20 +216,26 @@ fn with_scopes(line: &HeaderValue, rejection: &Rejection) -> HeaderValue {
 /// A scope with a character outside `scope-token` (RFC 6749 section 3.3) is left out whole: without
 /// the character it would be another scope.
 fn scoped(line: &HeaderValue, scopes: &str) -> Option<HeaderValue> {
-    let line = line.to_str().ok()?;
-    let mut text = String::with_capacity(line.len() + scopes.len() + SCOPE.len() + 1);
-    text.push_str(line);
-    let mut before = SCOPE;
-    for scope in scopes.split(' ').filter(|scope| is_scope_token(scope)) {
-        text.push_str(before);
-        text.push_str(scope);
-        before = " ";
-    }
-    if before == SCOPE {
+    let needed = if is_list(scopes) { Cow::Borrowed(scopes) } else { Cow::Owned(listed(scopes)) };
+    if needed.is_empty() {
         return None;
     }
-    text.push('"');
-    HeaderValue::try_from(text).ok()
+    let text = [line.as_bytes(), SCOPE, needed.as_bytes(), b"\""].concat();
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
-const SCOPE: &str = ", scope=\"";
+/// What policies ask for is one always.
+fn is_list(scopes: &str) -> bool {
+    let mut last = b' ';
+    let follows = |byte: u8| {
+        let before = std::mem::replace(&mut last, byte);
+        if byte == b' ' { before != b' ' } else { is_scope_byte(byte) }
+    };
+    scopes.bytes().all(follows) && last != b' '
+}
+
+fn listed(scopes: &str) -> String {
+    scopes.split(' ').filter(|scope| is_scope_token(scope)).collect::<Vec<_>>().join(" ")
+}
+
+const SCOPE: &[u8] = b", scope=\"";

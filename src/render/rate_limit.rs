@@ -5,8 +5,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::body::number;
+use crate::Rejection;
 use crate::limit::{Standing, Standings};
 use crate::rejection::secs_ceil;
 
@@ -101,29 +104,41 @@ impl RateLimitHeaders {
         }
     }
 
-    /// The same where `Retry-After` says `wait`, which must not end before the windows of the
-    /// draft's used-up quotas do.
-    pub(super) fn write(&self, all: &Standings, wait: Option<Duration>, headers: &mut HeaderMap) {
-        let Some(tightest) = all.tightest() else { return };
-        if self.x {
-            self.write_x(tightest, headers);
+    /// The same onto a refusal, and `Retry-After` where it tells of a wait.
+    pub(super) fn write_refused(&self, all: &Standings, why: &Rejection, headers: &mut HeaderMap) {
+        self.write(all, why.retry_after(), headers);
+    }
+
+    /// Where `Retry-After` says `wait`, that must not end before the windows of the draft's used-up
+    /// quotas do.
+    fn write(&self, all: &Standings, wait: Option<Duration>, headers: &mut HeaderMap) {
+        let wait_secs = wait.map(|wait| secs_ceil(wait).max(1));
+        match all.tightest() {
+            Some(tightest) if self.x => self.write_x(tightest, wait_secs, headers),
+            _ => wait_secs
+                .into_iter()
+                .for_each(|secs| drop(headers.insert(RETRY_AFTER, number(secs)))),
         }
-        if self.draft {
+        if self.draft && !all.as_slice().is_empty() {
             write_draft(all.as_slice(), wait.unwrap_or(Duration::MAX), headers);
         }
     }
 
-    fn write_x(&self, standing: &Standing, headers: &mut HeaderMap) {
+    fn write_x(&self, standing: &Standing, wait: Option<u64>, headers: &mut HeaderMap) {
         let reset = match self.reset {
             Reset::UnixTime => standing.reset.as_secs_ceil(),
             Reset::Delta => secs_ceil(standing.reset_after),
         };
         let mut digits = Digits::default();
         let places = [standing.limit, standing.remaining, reset].map(|number| digits.push(number));
-        // One allocation for three values: `from_owner` keeps digits and count of users together.
+        let wait = wait.map(|secs| digits.push(secs));
+        // One allocation for all values: `from_owner` keeps digits and count of users together.
         let digits = Bytes::from_owner(digits);
         for (name, place) in [LIMIT, REMAINING, RESET].into_iter().zip(places) {
             insert(headers, name, digits.slice(place));
+        }
+        if let Some(place) = wait {
+            insert(headers, RETRY_AFTER, digits.slice(place));
         }
     }
 }
@@ -140,15 +155,15 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: Bytes) {
     }
 }
 
-/// Room for three numbers of 64 bits.
+/// Room for four numbers of 64 bits.
 struct Digits {
-    bytes: [u8; 60],
+    bytes: [u8; 80],
     end: usize,
 }
 
 impl Default for Digits {
     fn default() -> Self {
-        Self { bytes: [0; 60], end: 0 }
+        Self { bytes: [0; 80], end: 0 }
     }
 }
 

@@ -26,7 +26,7 @@
 //! `store::conformance`, some fifty tests in one line.
 //!
 //! [`Cached`] puts memory in front of a store that is slow, and [`feed`] keeps that memory true when
-//! another node changes the store.
+//! another node changes the store: `PostgresFeed` for a `PostgresStore`.
 //!
 //! # A store of your own
 //!
@@ -104,7 +104,7 @@ pub use change::{Action, AuditEvent, Change, Commit};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresFeed, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use usage::{Month, Usage, UsageStore, Use};

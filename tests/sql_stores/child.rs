@@ -17,22 +17,28 @@ pub(crate) fn is_one() -> bool {
     std::env::var_os(WHAT).is_some()
 }
 
-/// What a child does: `open` a store and end, or `write` until it is killed.
+/// What a child does: `open` a store and end, be a [`node`](crate::nodes), or `write` until it is
+/// killed.
 pub(crate) fn run() {
     let place = Place::from_text(&std::env::var(PLACE).unwrap());
     match std::env::var(WHAT).unwrap().as_str() {
         "open" => drop(wait(place.open())),
+        "node" => wait(crate::nodes::serve(&place.to_text())),
         writer => wait(write(place, writer)),
     }
 }
 
 /// Starts a child.
 pub(crate) fn start(what: &str, place: &Place) -> (Child, BufReader<ChildStdout>) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env(WHAT, what).env(PLACE, place.to_text()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = command(what, place).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     (child, stdout)
+}
+
+pub(crate) fn command(what: &str, place: &Place) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env(WHAT, what).env(PLACE, place.to_text()).stdout(Stdio::piped());
+    command
 }
 
 /// The id of the writer's key of that number.

@@ -10,7 +10,9 @@ mod alike;
 mod api;
 mod child;
 mod durable;
+mod feed;
 mod g_tateth;
+mod nodes;
 mod postgres;
 #[path = "../g_tateth/restart.rs"]
 mod restart;
@@ -29,6 +31,8 @@ fn main() {
     let mut trials = on_both(&services);
     trials.extend(sqlite::trials(&services));
     trials.extend(postgres::trials(&services));
+    trials.extend(feed::trials(&services));
+    trials.extend(nodes::trials());
     trials.extend(g_tateth::trials(&services));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();

@@ -24,6 +24,7 @@ const SHARED: &[(&str, SharedTest)] = &[
     ("a_lookup_is_one_search_by_the_primary_key", a_lookup_is_one_search),
     ("a_server_that_cuts_connections_is_asked_again", a_server_that_cuts_connections),
     ("locked_tables_are_an_outage_within_the_timeout", locked_tables_are_an_outage),
+    ("what_nobody_waits_for_ends_at_the_server", what_nobody_waits_for_ends_at_the_server),
     ("a_pool_that_is_exhausted_is_an_outage", a_pool_that_is_exhausted_is_an_outage),
     ("a_timeout_without_end_is_an_hour", a_timeout_without_end_is_an_hour),
     ("a_conflict_does_not_tell_the_digest", a_conflict_does_not_tell_the_digest),
@@ -39,26 +40,41 @@ const PRIVATE: &[(&str, PrivateTest)] = &[
 ];
 
 pub(crate) fn trials(services: &Services) -> Vec<Trial> {
-    let shared = SHARED.iter().map(|(name, test)| {
+    let mut trials = shared_trials("postgres", services, SHARED);
+    trials.extend(private_trials("postgres", PRIVATE));
+    trials
+}
+
+/// Tests on schemas of the shared server.
+pub(crate) fn shared_trials(
+    group: &str,
+    services: &Services,
+    tests: &[(&str, SharedTest)],
+) -> Vec<Trial> {
+    let trials = tests.iter().map(|(name, test)| {
         let (services, test) = (services.clone(), *test);
         let test = move || match wait(services.postgres()) {
             Place::Postgres(url) => test(&url),
             Place::Sqlite(_) => unreachable!("it is a server"),
         };
-        where_there_is_a_server(trial(format!("postgres::{name}"), test), false)
+        where_there_is_a_server(trial(format!("{group}::{name}"), test), false)
     });
-    // They stop their server, one after the other.
+    trials.collect()
+}
+
+/// Tests that stop their server, one after the other.
+pub(crate) fn private_trials(group: &str, tests: &[(&str, PrivateTest)]) -> Vec<Trial> {
     let server = Arc::new(Mutex::new(None::<Postgres>));
-    let private = PRIVATE.iter().map(|(name, test)| {
+    let trials = tests.iter().map(|(name, test)| {
         let (server, test) = (Arc::clone(&server), *test);
         let test = move || {
             let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
             test(server.insert(Postgres::start()));
             *server = None;
         };
-        where_there_is_a_server(trial(format!("postgres::{name}"), test), true)
+        where_there_is_a_server(trial(format!("{group}::{name}"), test), true)
     });
-    shared.chain(private).collect()
+    trials.collect()
 }
 
 fn key(id: &str) -> KeyRecord {
@@ -73,7 +89,8 @@ async fn is_there(store: &PostgresStore, id: &str) -> Result<bool, StoreError> {
 async fn warm(store: &PostgresStore) {
     let mut tasks = JoinSet::new();
     for _ in 0..32 {
-        let store = store.clone();
+        // A busy machine may be long about so many handshakes.
+        let store = store.clone().with_read_timeout(Duration::from_secs(20));
         tasks.spawn(async move { is_there(&store, "k1").await.unwrap() });
     }
     assert!(tasks.join_all().await.into_iter().all(|found| found));
@@ -172,6 +189,40 @@ fn locked_tables_are_an_outage(url: &str) {
         every_call_is_unavailable(&store, Duration::from_secs(2)).await;
         lock.rollback().await.unwrap();
         patient.insert(key("k2")).await.unwrap();
+    });
+}
+
+/// Calls that are tried again while a table is locked must not fill the server with those from before.
+fn what_nobody_waits_for_ends_at_the_server(url: &str) {
+    wait(async {
+        let named = format!("{url}&application_name=piled_up");
+        let patient = PostgresStore::connect(&named).await.unwrap();
+        patient.insert(key("k0")).await.unwrap();
+        let limit = Duration::from_millis(50);
+        let store = patient.clone().with_read_timeout(limit).with_write_timeout(limit);
+        let (mut client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let lock = client.transaction().await.unwrap();
+        lock.batch_execute("LOCK TABLE keygate_keys IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        for n in 0..10 {
+            assert!(is_there(&store, "k0").await.unwrap_err().is_unavailable());
+            let written = store.insert(key(&format!("late-{n}"))).await;
+            assert!(written.unwrap_err().is_unavailable());
+        }
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+            WHERE application_name = 'piled_up' AND wait_event_type = 'Lock'";
+        let start = Instant::now();
+        while lock.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            assert!(start.elapsed() < Duration::from_secs(5), "they wait on");
+            // The view shows one moment for a whole transaction.
+            lock.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        lock.rollback().await.unwrap();
+        for n in 0..10 {
+            let late = is_there(&patient, &format!("late-{n}")).await.unwrap();
+            assert!(!late, "what was reported as failed long ago is not made now");
+        }
     });
 }
 
@@ -283,7 +334,7 @@ fn a_lookup_is_one_search(url: &str) {
 }
 
 /// All that can be read of an error.
-fn told(error: &StoreError) -> String {
+pub(crate) fn told(error: &StoreError) -> String {
     let mut told = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(cause) = source {

@@ -172,6 +172,11 @@ impl<S> Cached<S> {
 
     /// Tells `feed` of what is changed through this store, for other stores in this process that
     /// follow it.
+    ///
+    /// What is read is not told. After a commit of which nobody knows whether it was made,
+    /// [`get`](super::KeyAdmin::get) mends this store's memory; the others have dropped what they kept
+    /// when it failed, and if they have read too early since, they ask again after
+    /// [`fresh_for`](Self::fresh_for). A feed of the database itself tells of such a commit when it is made.
     #[must_use]
     pub fn announce_to(mut self, feed: super::feed::LocalFeed) -> Self {
         self.settings.announce = Some(feed);

@@ -9,7 +9,7 @@
 //! It tells of every change **in order**: an [alive](Heard::Alive) with age `a` says that all changes
 //! that could be read from the store `a` ago have been told before it. So it must come on the same
 //! road as the changes, and from beyond whatever may fail: a round trip to the server that sends
-//! them, not a timer of one's own.
+//! them, not a timer of one's own. Of Postgres, `PostgresFeed` (feature `postgres`) is one.
 //!
 //! ```
 //! use std::time::Instant;
@@ -36,10 +36,7 @@
 //! impl Feed for Listener {
 //!     async fn next(&mut self) -> Result<Heard, StoreError> {
 //!         match self.message().await.map_err(StoreError::unavailable)? {
-//!             // What can't be read may be anything.
-//!             Some(text) => Ok(Heard::Changed(
-//!                 serde_json::from_str(&text).unwrap_or(Invalidation::Everything),
-//!             )),
+//!             Some(text) => Ok(Heard::Changed(Invalidation::read(&text))),
 //!             None => {
 //!                 let asked = Instant::now();
 //!                 self.ping().await.map_err(StoreError::unavailable)?;
@@ -50,6 +47,8 @@
 //! }
 //! ```
 
+#[cfg(feature = "postgres")]
+mod backoff;
 mod local;
 
 use std::time::Duration;
@@ -57,6 +56,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "postgres")]
+pub(super) use self::backoff::Backoff;
 pub use self::local::{LocalFeed, Subscription};
 use super::StoreError;
 use super::cached::News;
@@ -71,9 +72,10 @@ pub trait Feed: Send + 'static {
     ///
     /// # Errors
     ///
-    /// When messages may have been lost, once for each time: a connection that broke. The cache is
-    /// not trusted any more until the feed is [alive](Heard::Alive) again, and then starts empty. The
-    /// next call connects again, and waits before it does as long as is polite.
+    /// When messages may have been lost, once for each time: a connection that broke, or one that
+    /// could not be made. The cache is not trusted any more until the feed is [alive](Heard::Alive)
+    /// again, and then starts empty. The next call connects again, and waits before it does as long
+    /// as is polite.
     async fn next(&mut self) -> Result<Heard, StoreError>;
 }
 
@@ -133,6 +135,19 @@ pub enum KeyState {
 }
 
 impl Invalidation {
+    /// A message as it comes from elsewhere. What can't be read may be anything, and is taken for
+    /// [everything](Self::Everything): nodes of a later version may tell what this one does not know.
+    ///
+    /// ```
+    /// use keygate::store::feed::Invalidation;
+    ///
+    /// assert_eq!(Invalidation::read(r#"{"tenant":"acme"}"#), Invalidation::Tenant("acme".into()));
+    /// assert_eq!(Invalidation::read("?"), Invalidation::Everything);
+    /// ```
+    pub fn read(json: &str) -> Self {
+        serde_json::from_str(json).unwrap_or(Self::Everything)
+    }
+
     /// The key was put in with this revision.
     pub const fn inserted(digest: KeyDigest, revision: u64) -> Self {
         Self::Key { digest, state: KeyState::Inserted(revision) }

@@ -1,17 +1,22 @@
 //! Keys on a server: PostgreSQL, through tokio-postgres and deadpool.
 
 mod error;
+mod feed;
+mod line;
 mod value;
 
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use deadpool_postgres::{
+    ClientWrapper, Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod,
+};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Socket};
 
+pub use self::feed::PostgresFeed;
 use super::StoreError;
 use super::sql::{Database, Dialect, Query, Row, Sql, Step, Value, insert_key, sql_store};
 use crate::ConfigError;
@@ -77,12 +82,17 @@ impl PostgresStore {
     {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(read_url(url)?, tls, config);
-        let pool = Pool::builder(manager).max_size(CONNECTIONS).build();
+        let pool = Pool::builder(manager).max_size(CONNECTIONS).post_create(give_up_when_closed());
+        let pool = pool.build();
         Self::with_pool(pool.map_err(StoreError::other)?).await
     }
 
     /// The keys in a database to which you have a pool; its tables are made or brought up to date
     /// first.
+    ///
+    /// A call that takes too long closes its connection. Let the server look after that, as it does
+    /// for pools that are made here, by `client_connection_check_interval`, or a statement that waits
+    /// for a lock waits on when nobody waits for it any more.
     ///
     /// # Errors
     ///
@@ -106,6 +116,21 @@ fn read_url(url: &str) -> Result<Config, StoreError> {
     }
     config.keepalives_idle(SILENCE.min(config.get_keepalives_idle()));
     Ok(config)
+}
+
+/// Makes the server look every second whether a statement's connection is still there: one that waits
+/// for a lock would go on for as long as it is held, and those that were tried again would pile up. No
+/// `statement_timeout`, because timeouts differ by the call. Servers before version 14 don't know it,
+/// nor do those on Windows.
+fn give_up_when_closed() -> Hook {
+    const LOOK: &str = "SET client_connection_check_interval = '1s'";
+    // A connection that is broken is found so by whoever asked for it.
+    Hook::async_fn(|client, _| {
+        Box::pin(async move {
+            let _ = client.batch_execute(LOOK).await;
+            Ok(())
+        })
+    })
 }
 
 #[derive(Clone)]
@@ -136,7 +161,7 @@ impl Database for Postgres {
     const DIALECT: Dialect = Dialect {
         is_migrated: "SELECT CAST(1 AS BIGINT) WHERE to_regclass('keygate_migrations') IS NOT NULL",
         lock: Some("SELECT pg_advisory_xact_lock(7738716537652343397)"), // "keygate" in bytes.
-        migrations: &[include_str!("001_keys.sql")],
+        migrations: &[include_str!("001_keys.sql"), include_str!("002_feed.sql")],
         insert_key: insert_key!("DEFAULT"),
     };
 

@@ -33,7 +33,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    fn new(sql: &'static str, values: Vec<Value>) -> Self {
+    pub(super) fn new(sql: &'static str, values: Vec<Value>) -> Self {
         Self { sql, values }
     }
 }

@@ -72,7 +72,7 @@ impl Row {
         self.int_or_null(column)?.ok_or_else(|| unreadable(column, "it is null"))
     }
 
-    pub(super) fn text(&mut self, column: &'static str) -> Result<String, StoreError> {
+    pub(in crate::store) fn text(&mut self, column: &'static str) -> Result<String, StoreError> {
         self.text_or_null(column)?.ok_or_else(|| unreadable(column, "it is null"))
     }
 

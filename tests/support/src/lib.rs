@@ -1,13 +1,16 @@
-//! What the tests share: example servers as processes, an HTTP client, and a counting allocator.
+//! What the tests share: servers as processes, an HTTP client, a network that fails, and a
+//! counting allocator.
 
 mod allocations;
 mod client;
 mod postgres;
+mod proxy;
 mod server;
 
 pub use allocations::{Counting, allocations, bytes};
 pub use client::{Answer, Call, Client};
 pub use postgres::{PASSWORD, Postgres};
+pub use proxy::{Network, Proxy};
 pub use server::Server;
 
 /// True where a service that is missing is a failure, not a reason to leave its tests out.

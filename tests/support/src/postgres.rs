@@ -54,6 +54,16 @@ impl Postgres {
         format!("postgres://keygate:{PASSWORD}@{}/postgres", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of its database by way of another address, such as a [`Proxy`](crate::Proxy)'s.
+    pub fn url_by(&self, address: SocketAddr) -> String {
+        self.url().replace(&self.address.to_string(), &address.to_string())
+    }
+
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), at the same address.
     ///
     /// # Panics

@@ -23,7 +23,16 @@ impl Server {
     ///
     /// When it does not start.
     pub fn example(name: &str, environment: &[(&str, &str)]) -> Self {
-        let mut child = command(name, environment)
+        Self::program(name, command(name, environment))
+    }
+
+    /// Starts a program that prints a line with its URL when it is ready, and waits for that.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn program(name: &str, mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
@@ -72,6 +81,11 @@ impl Server {
     /// What it printed until it was ready.
     pub fn ready(&self) -> &str {
         &self.ready
+    }
+
+    /// True if it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Sends SIGTERM and waits; true if it ended by itself, with success, within five seconds.
