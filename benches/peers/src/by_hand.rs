@@ -1,13 +1,18 @@
 //! What users write by hand: axum's `from_fn` with SHA-256 and DashMap, and tower_governor behind it.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use dashmap::DashMap;
 use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
@@ -18,11 +23,10 @@ use tower_governor::governor::{Governor, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
 
 use crate::floor::unix_time;
-use crate::service::{Boxed, Call, Hello};
+use crate::service::{Boxed, Call, Hello, Plain};
 use crate::world::{NEEDED, SCOPES, World};
 
 pub(crate) struct Record {
-    id: u64,
     scopes: Vec<String>,
     expires: u64,
 }
@@ -30,14 +34,14 @@ pub(crate) struct Record {
 type Keys = Arc<DashMap<[u8; 32], Arc<Record>>>;
 
 #[derive(Clone)]
-struct Caller(Arc<Record>);
+struct Caller(#[allow(dead_code, reason = "for a handler to read")] Arc<Record>);
 
 /// The keys of `world`, as they are kept by hand.
 fn keys(world: &World) -> Keys {
     let keys = DashMap::new();
-    for (id, (digest, record)) in world.floor.pin().iter().enumerate() {
+    for (digest, record) in world.floor.pin().iter() {
         let (scopes, expires) = (SCOPES.map(str::to_owned).into(), record.expires);
-        keys.insert(*digest, Arc::new(Record { id: id as u64, scopes, expires }));
+        keys.insert(*digest, Arc::new(Record { scopes, expires }));
     }
     Arc::new(keys)
 }
@@ -81,23 +85,10 @@ pub(crate) fn with_governor(
     world: &World,
     limit: Option<u32>,
 ) -> impl Service<Call, Response = Boxed, Error = Infallible> + use<> {
-    from_fn_with_state(keys(world), admit).layer(by_governor(KnownCaller, limit))
+    from_fn_with_state(keys(world), admit).layer(by_governor(limit))
 }
 
-/// Whom [`admit`] has found.
-#[derive(Clone)]
-pub(crate) struct KnownCaller;
-
-impl KeyExtractor for KnownCaller {
-    type Key = u64;
-
-    fn extract<T>(&self, request: &http::Request<T>) -> Result<u64, GovernorError> {
-        let caller = request.extensions().get::<Caller>();
-        caller.map(|caller| caller.0.id).ok_or(GovernorError::UnableToExtractKey)
-    }
-}
-
-/// The text of the credential, judged by nobody.
+/// The text of the credential, as in tower_governor's own example.
 #[derive(Clone)]
 pub(crate) struct Credential;
 
@@ -110,15 +101,12 @@ impl KeyExtractor for Credential {
     }
 }
 
-type Limited<K, M> = Governor<K, M, Hello<Boxed>, axum::body::Body>;
+type Limited<M> = Governor<Credential, M, Hello<Boxed>, axum::body::Body>;
 
 /// tower_governor alone; `limit` an hour, or more than anybody uses.
-pub(crate) fn by_governor<K: KeyExtractor>(
-    extractor: K,
-    limit: Option<u32>,
-) -> Limited<K, NoOpMiddleware> {
+pub(crate) fn by_governor(limit: Option<u32>) -> Limited<NoOpMiddleware> {
     let mut builder = GovernorConfigBuilder::default();
-    let mut builder = builder.key_extractor(extractor);
+    let mut builder = builder.key_extractor(Credential);
     match limit {
         Some(limit) => builder.per_second(3_600).burst_size(limit),
         None => builder.per_nanosecond(1).burst_size(u32::MAX),
@@ -127,11 +115,45 @@ pub(crate) fn by_governor<K: KeyExtractor>(
 }
 
 /// The same with its `x-ratelimit-*` headers.
-pub(crate) fn by_governor_with_headers<K: KeyExtractor>(
-    extractor: K,
-) -> Limited<K, StateInformationMiddleware> {
+pub(crate) fn by_governor_with_headers() -> Limited<StateInformationMiddleware> {
     let mut builder = GovernorConfigBuilder::default();
-    let mut builder = builder.key_extractor(extractor);
+    let mut builder = builder.key_extractor(Credential);
     let mut builder = builder.per_nanosecond(1).burst_size(u32::MAX).use_headers();
     GovernorLayer::new(builder.finish().expect("a quota")).layer(Hello::new())
+}
+
+/// One check of governor's in the road of a request, by the shortest key that there is, at hand.
+pub(crate) struct Governed {
+    inner: Hello<Plain>,
+    limiter: DefaultKeyedRateLimiter<u64>,
+    next: u64,
+}
+
+impl Governed {
+    pub(crate) fn new() -> Self {
+        let quota = Quota::with_period(Duration::from_nanos(1)).expect("a period");
+        let limiter = RateLimiter::keyed(quota.allow_burst(NonZeroU32::MAX));
+        Self { inner: Hello::new(), limiter, next: 0 }
+    }
+}
+
+impl Service<Call> for Governed {
+    type Response = Plain;
+    type Error = Infallible;
+    type Future = Ready<Result<Plain, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Call) -> Self::Future {
+        // As many keys take turns as in the other cases.
+        self.next = (self.next + 1) % 64;
+        if self.limiter.check_key(&self.next).is_err() {
+            let mut refused = Plain::default();
+            *refused.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            return ready(Ok(refused));
+        }
+        self.inner.call(request)
+    }
 }

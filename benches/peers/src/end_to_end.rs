@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::routing::get;
 use keygate::render::RateLimitHeaders;
+use tower::util::MapRequestLayer;
 
 use crate::harness::median;
 use crate::load::{Load, Protocol};
@@ -14,7 +16,13 @@ use crate::targets::Target;
 use crate::world::{MUCH, NEEDED, World, per_key};
 
 const ROUNDS: usize = 15;
-const SERVED: [&str; 3] = ["axum", "axum, keygate", "axum, keygate, rate-limit headers"];
+const SERVED: [&str; 4] = [
+    "axum",
+    "axum, a layer that does nothing",
+    "axum, keygate",
+    "axum, keygate, rate-limit headers",
+];
+type Servers = [Server; SERVED.len()];
 
 /// A server on a thread of its own, so that one processor is left to whoever asks.
 struct Server {
@@ -46,7 +54,7 @@ impl Server {
     }
 }
 
-fn servers(world: &World) -> std::io::Result<[Server; 3]> {
+fn servers(world: &World) -> std::io::Result<Servers> {
     let bare = || Router::new().route("/orders", get(|| async { "hello" }));
     let gate = |headers| {
         let layer = world.unlimited(NEEDED).limit(per_key(MUCH)).expect("a limit");
@@ -54,6 +62,7 @@ fn servers(world: &World) -> std::io::Result<[Server; 3]> {
     };
     Ok([
         Server::start(bare())?,
+        Server::start(bare().layer(MapRequestLayer::new(|request: Request| request)))?,
         Server::start(gate(RateLimitHeaders::off()))?,
         Server::start(gate(RateLimitHeaders::x()))?,
     ])
@@ -75,7 +84,7 @@ pub(crate) fn run() -> Vec<Target> {
 }
 
 /// What is left of the bare service's requests behind either gate.
-fn protocol(servers: &[Server; 3], key: &str, protocol: Protocol) -> [f64; 2] {
+fn protocol(servers: &Servers, key: &str, protocol: Protocol) -> [f64; 2] {
     let load = Load::new(protocol, key);
     let rounds: Vec<_> = (0..ROUNDS).map(|round| one_round(servers, &load, round)).collect();
     let of_bare = |server: usize| median(rounds.iter().map(|round| round[server].0 / round[0].0));
@@ -85,12 +94,12 @@ fn protocol(servers: &[Server; 3], key: &str, protocol: Protocol) -> [f64; 2] {
         let (protocol, by, of_bare) = (load.protocol(), load.by(), of_bare(server));
         println!("| {protocol}, {name} | {by} | {rate:.0} | {of_bare:.3} | {processor:.2} |");
     }
-    [of_bare(1), of_bare(2)]
+    [of_bare(2), of_bare(3)]
 }
 
 /// Of each server, requests a second, and what one takes of the server's thread in microseconds.
-fn one_round(servers: &[Server; 3], load: &Load, round: usize) -> [(f64, f64); 3] {
-    let mut measured = [(f64::NAN, f64::NAN); 3];
+fn one_round(servers: &Servers, load: &Load, round: usize) -> [(f64, f64); SERVED.len()] {
+    let mut measured = [(f64::NAN, f64::NAN); SERVED.len()];
     for step in 0..servers.len() {
         let at = (round + step) % servers.len();
         let before = servers[at].processor();

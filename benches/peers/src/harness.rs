@@ -8,7 +8,7 @@ use crate::instructions::Instructions;
 
 /// How long one case may take in one round, in nanoseconds.
 const SLICE: f64 = 150_000.0;
-/// Requests before anything is counted: caches are filled, records found, counters at hand.
+/// Requests before anything is counted, several of each credential: caches are filled, counters at hand.
 const WARM_UP: u32 = 300;
 
 /// One way to answer one kind of request.
@@ -61,10 +61,8 @@ pub(crate) fn measure(cases: &mut [Case], rounds: usize) -> Vec<Cost> {
     let mut costs: Vec<_> = cases
         .iter_mut()
         .map(|case| {
-            eprint!("\r\x1b[Kcounting {}, {}", case.what, case.who);
-            let few = (SLICE / case.nanos(5)).clamp(2.0, f64::from(WARM_UP)) as u32;
-            case.repeat(few);
-            let fitting = (SLICE / case.nanos(few)).clamp(2.0, 1_000.0) as u32;
+            case.repeat(WARM_UP);
+            let fitting = (SLICE / case.nanos(WARM_UP)).clamp(2.0, 1_000.0) as u32;
             times.push(fitting);
             let allocations = allocations(|| case.repeat(1)).1 as i64;
             let instructions = counter.of(|| case.repeat(fitting), fitting);
@@ -72,14 +70,12 @@ pub(crate) fn measure(cases: &mut [Case], rounds: usize) -> Vec<Cost> {
         })
         .collect();
     for round in 0..rounds {
-        eprint!("\r\x1b[Kround {} of {rounds}", round + 1);
         for step in 0..cases.len() {
             let index = (round + step) % cases.len();
             let nanos = cases[index].nanos(times[index]);
             costs[index].nanos.push(nanos);
         }
     }
-    eprint!("\r\x1b[K");
     costs
 }
 

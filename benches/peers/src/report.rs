@@ -13,8 +13,7 @@ pub(crate) struct Results {
 pub(crate) struct Row<'a> {
     case: &'a Case,
     cost: &'a Cost,
-    /// `None` for what stands by itself, without a request.
-    bare: Option<&'a Cost>,
+    bare: &'a Cost,
 }
 
 impl Results {
@@ -22,10 +21,11 @@ impl Results {
         Self { cases, costs }
     }
 
+    /// The bare services are the first.
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.cases.iter().zip(&self.costs).map(|(case, cost)| {
             let bare = self.cases.iter().position(|bare| bare.who == case.bare);
-            Row { case, cost, bare: bare.map(|at| &self.costs[at]) }
+            Row { case, cost, bare: &self.costs[bare.unwrap_or_default()] }
         })
     }
 
@@ -60,11 +60,16 @@ impl Results {
 }
 
 impl Row<'_> {
-    /// Added to the bare service, or what a bare service takes itself.
+    /// A bare service shows what it takes itself.
+    fn is_bare(self) -> bool {
+        std::ptr::eq(self.bare, self.cost)
+    }
+
+    /// Nanoseconds in each round, beyond the bare service's.
     fn added(self) -> impl Iterator<Item = f64> {
-        let bare = self.bare.filter(|bare| !std::ptr::eq(*bare, self.cost));
-        let bare = move |round: usize| bare.map_or(0.0, |bare| bare.nanos[round]);
-        self.cost.nanos.iter().enumerate().map(move |(round, nanos)| nanos - bare(round))
+        let share = if self.is_bare() { 0.0 } else { 1.0 };
+        let rounds = self.cost.nanos.iter().zip(&self.bare.nanos);
+        rounds.map(move |(nanos, bare)| nanos - share * bare)
     }
 
     pub(crate) fn nanos(self) -> f64 {
@@ -72,30 +77,28 @@ impl Row<'_> {
     }
 
     /// The median of each round's ratio of what both add.
-    pub(crate) fn of(self, other: Row<'_>) -> f64 {
+    pub(crate) fn of(self, other: Self) -> f64 {
         median(self.added().zip(other.added()).map(|(this, other)| this / other))
     }
 
     /// The same with nothing taken off.
-    pub(crate) fn whole_of(self, other: Row<'_>) -> f64 {
+    pub(crate) fn whole_of(self, other: Self) -> f64 {
         let rounds = self.cost.nanos.iter().zip(&other.cost.nanos);
         median(rounds.map(|(this, other)| this / other))
     }
 
-    /// What this one adds to `without`, of what `other` takes.
-    pub(crate) fn beyond_of(self, without: Row<'_>, other: Row<'_>) -> f64 {
+    /// What this one adds to `without`, of what `other` adds.
+    pub(crate) fn beyond_of(self, without: Self, other: Self) -> f64 {
         let beyond = self.added().zip(without.added()).map(|(with, without)| with - without);
-        median(beyond.zip(other.added()).map(|(beyond, other)| beyond / other))
+        median(beyond) / other.nanos()
     }
 
     pub(crate) fn allocations(self) -> i64 {
-        let bare = self.bare.filter(|bare| !std::ptr::eq(*bare, self.cost));
-        self.cost.allocations - bare.map_or(0, |bare| bare.allocations)
+        self.cost.allocations - if self.is_bare() { 0 } else { self.bare.allocations }
     }
 
     pub(crate) fn instructions(self) -> Option<f64> {
-        let bare = self.bare.filter(|bare| !std::ptr::eq(*bare, self.cost));
-        let bare = bare.map_or(Some(0.0), |bare| bare.instructions)?;
+        let bare = if self.is_bare() { 0.0 } else { self.bare.instructions? };
         Some(self.cost.instructions? - bare)
     }
 }

@@ -1,8 +1,8 @@
 //! What is asked of keygate, and whether it holds.
 
 use crate::cases::{
-    ANNOUNCED, BY_HAND_LIMITED, FLOOR, GATE, JWT_AUTHORIZER, KEY, KEY_ONLY, LIMIT, MISTYPED, NONE,
-    OVER, SCOPE, UNKNOWN, first, forged, seen,
+    ANNOUNCED, BY_HAND_LIMITED, FLOOR, GATE, GOVERNOR, JWT_AUTHORIZER, KEY, KEY_ONLY, LIMIT,
+    MISTYPED, NONE, OVER, SCOPE, UNKNOWN, first, forged, seen,
 };
 use crate::report::{Results, Row};
 
@@ -83,7 +83,7 @@ fn keys(results: &Results) -> Vec<Target> {
     let gate = results.row(KEY, GATE);
     let by_hand = gate.of(results.row(KEY, BY_HAND_LIMITED));
     targets.push(Target::at_most(format!("{KEY}: time, of {BY_HAND_LIMITED}"), 0.5, by_hand));
-    let governor = results.row(LIMIT, "governor, without a request");
+    let governor = results.row(LIMIT, GOVERNOR);
     let limit = gate.beyond_of(results.row(KEY_ONLY, GATE), governor);
     targets.push(Target::at_most("a limit check, record at hand: time, of governor's", 0.5, limit));
     targets

@@ -13,9 +13,9 @@ use crate::targets::Target;
 use crate::tokens::Issuer;
 use crate::world::{MUCH, NEEDED, World};
 
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 30;
 /// Requests of a thread in a round.
-const TIMES: usize = 20_000;
+const TIMES: usize = 100_000;
 
 /// Makes what one thread does again and again; the number tells the threads apart.
 type Work<'a> = dyn Fn(usize) -> Box<dyn FnMut()> + Sync + 'a;

@@ -1,16 +1,14 @@
 //! Requests with keys that are let in.
 
-use std::num::NonZeroU32;
-
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use keygate::render::RateLimitHeaders;
 use tower::Layer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 use super::{
-    ANNOUNCED, BARE, BARE_BOXED, BY_HAND, BY_HAND_LIMITED, FLOOR, GATE, KEY, KEY_ONLY, LIMIT,
+    ANNOUNCED, BARE, BARE_BOXED, BY_HAND, BY_HAND_LIMITED, FLOOR, GATE, GOVERNOR, KEY, KEY_ONLY,
+    LIMIT,
 };
-use crate::by_hand::{Credential, by_governor, by_governor_with_headers, keys_only, with_governor};
+use crate::by_hand::{Governed, by_governor, by_governor_with_headers, keys_only, with_governor};
 use crate::harness::Case;
 use crate::service::{Hello, Plain, Requests, step};
 use crate::world::{MUCH, NEEDED, World};
@@ -53,29 +51,17 @@ fn unlimited(world: &World) -> Vec<Case> {
 
 fn limits(world: &World) -> Vec<Case> {
     let known = || Requests::new(&world.known);
-    let governor = by_governor(Credential, None);
-    let announcing = by_governor_with_headers(Credential);
+    let governor = by_governor(None);
+    let announcing = by_governor_with_headers();
     #[allow(unused_mut, reason = "with a feature there is one more")]
     let mut cases = vec![
-        Case::new(LIMIT, "governor, without a request", "", check()),
+        Case::new(LIMIT, GOVERNOR, BARE, step(Governed::new(), known(), 200)),
         Case::new(LIMIT, "tower_governor", BARE_BOXED, step(governor, known(), 200)),
         Case::new(LIMIT, "tower_governor, headers", BARE_BOXED, step(announcing, known(), 200)),
     ];
     #[cfg(feature = "tower-rate-limiter")]
     cases.push(Case::new(LIMIT, "tower-rate-limiter", BARE, tower_rate_limiter(known())));
     cases
-}
-
-/// As many keys as the other cases have, and the shortest that there are.
-fn check() -> impl FnMut() {
-    let quota = Quota::with_period(std::time::Duration::from_nanos(1)).expect("a period");
-    let limiter: DefaultKeyedRateLimiter<u64> =
-        RateLimiter::keyed(quota.allow_burst(NonZeroU32::MAX));
-    let mut next = 0;
-    move || {
-        next = (next + 1) % 64;
-        assert!(std::hint::black_box(limiter.check_key(&next)).is_ok());
-    }
 }
 
 #[cfg(feature = "tower-rate-limiter")]

@@ -24,6 +24,7 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const GATE: &str = "keygate";
 pub(crate) const BY_HAND: &str = "`from_fn`, DashMap";
 pub(crate) const BY_HAND_LIMITED: &str = "`from_fn`, DashMap, tower_governor";
+pub(crate) const GOVERNOR: &str = "governor";
 pub(crate) const JWT_AUTHORIZER: &str = "jwt-authorizer";
 
 pub(crate) fn seen(algorithm: &str) -> String {

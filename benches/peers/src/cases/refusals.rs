@@ -8,7 +8,7 @@ use super::{
     BARE, BARE_BOXED, BY_HAND, BY_HAND_LIMITED, FLOOR, GATE, JWT_AUTHORIZER, MISTYPED, NONE, OVER,
     SCOPE, UNKNOWN,
 };
-use crate::by_hand::{Credential, by_governor, keys_only, with_governor};
+use crate::by_hand::{by_governor, keys_only, with_governor};
 use crate::harness::Case;
 use crate::jwt_peers;
 use crate::service::{Answered, Call, Hello, Plain, Requests, step};
@@ -66,7 +66,7 @@ fn limited() -> Vec<Case> {
     let world = World::new(1);
     let known = &world.known;
     let gate = world.limited(NEEDED, 1, RateLimitHeaders::x());
-    let by_governor = by_governor(Credential, Some(1));
+    let by_governor = by_governor(Some(1));
     vec![
         Case::new(OVER, FLOOR, BARE, exhausted(world.floor(NEEDED, true), known)),
         Case::new(OVER, GATE, BARE, exhausted(gate, known)),

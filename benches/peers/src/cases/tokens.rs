@@ -2,6 +2,7 @@
 
 use http::header::HeaderValue;
 use keygate::jwt::{JwtKey, JwtVerifier};
+use keygate::render::Envelope;
 use keygate::{Auth, AuthLayer, Policy};
 use tower::Layer;
 
@@ -53,6 +54,7 @@ pub(crate) fn gate(issuer: &Issuer, remembered: Option<usize>) -> Auth<Hello<Pla
     let builder = remembered.into_iter().fold(builder, |builder, tokens| builder.cache(tokens));
     AuthLayer::tokens_only(builder.build().expect("a verifier"))
         .require(Policy::all_of([NEEDED]).expect("a policy"))
+        .render(Envelope::convotic())
         .layer(Hello::new())
 }
 
