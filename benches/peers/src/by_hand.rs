@@ -88,6 +88,14 @@ pub(crate) fn with_governor(
     from_fn_with_state(keys(world), admit).layer(by_governor(limit))
 }
 
+/// The same in front of a router.
+pub(crate) fn in_front_of(app: axum::Router, world: &World) -> axum::Router {
+    let mut builder = GovernorConfigBuilder::default();
+    let mut builder = builder.key_extractor(Credential);
+    let limit = builder.per_nanosecond(1).burst_size(u32::MAX).finish().expect("a quota");
+    app.layer(GovernorLayer::new(limit)).layer(from_fn_with_state(keys(world), admit))
+}
+
 /// The text of the credential, as in tower_governor's own example.
 #[derive(Clone)]
 pub(crate) struct Credential;

@@ -10,17 +10,19 @@ use axum::routing::get;
 use keygate::render::RateLimitHeaders;
 use tower::util::MapRequestLayer;
 
+use crate::by_hand::in_front_of;
 use crate::harness::median;
 use crate::load::{Load, Protocol};
 use crate::targets::Target;
 use crate::world::{MUCH, NEEDED, World, per_key};
 
 const ROUNDS: usize = 15;
-const SERVED: [&str; 4] = [
+const SERVED: [&str; 5] = [
     "axum",
     "axum, a layer that does nothing",
     "axum, keygate",
     "axum, keygate, rate-limit headers",
+    "axum, `from_fn`, DashMap, tower_governor",
 ];
 type Servers = [Server; SERVED.len()];
 
@@ -65,6 +67,7 @@ fn servers(world: &World) -> std::io::Result<Servers> {
         Server::start(bare().layer(MapRequestLayer::new(|request: Request| request)))?,
         Server::start(gate(RateLimitHeaders::off()))?,
         Server::start(gate(RateLimitHeaders::x()))?,
+        Server::start(in_front_of(bare(), world))?,
     ])
 }
 
