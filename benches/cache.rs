@@ -16,12 +16,13 @@ use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use harness::{Case, Rounds};
+use keygate::store::feed::Invalidation;
 use keygate::store::{Cached, KeyAdmin, KeyStore, MemoryStore, StoreError};
 use keygate::{KeyDigest, KeyRecord, ScopeSet, Tenant};
 
@@ -42,17 +43,17 @@ fn main() -> ExitCode {
     // `cargo test --benches` asks whether it runs, not how fast.
     let (sizes, rounds, times) = if has("--bench") { (3, 300, 500) } else { (2, 3, 5) };
     let mut cases = Vec::new();
-    println!("| kept | bytes each |\n| --- | ---: |");
+    println!("| kept | |\n| --- | ---: |");
     for (size, names) in &SIZES[..sizes] {
         cases.extend(hits(*size, names));
     }
     let allocations: Vec<u64> = cases.iter_mut().map(Case::allocations).collect();
     let measured = Rounds::run(&mut cases, rounds, times);
-    let slowest = print(&cases, &allocations, &measured);
+    let mut slowest = print(&cases, &allocations, &measured);
     if has("--bench") {
-        print_contended();
+        slowest = slowest.max(contention());
     }
-    println!("promised: a hit within {SLOWEST} times a hit in memory; seen: {slowest:.2}");
+    println!("\npromised: a hit within {SLOWEST} times a hit in memory; seen: {slowest:.2}");
     if has("--check") && slowest > SLOWEST { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -78,6 +79,7 @@ fn hits(size: usize, names: &[&'static str; 3]) -> [Case; 3] {
     let cached = cached.fresh_for(Duration::from_secs(3600));
     fill(&cached, &known, "keys, with their records");
     fill(&cached, &unknown, "digests without a key");
+    walk(&cached, size);
     [
         lookups(names[0], memory, known.clone()),
         lookups(names[1], cached.clone(), known),
@@ -113,7 +115,15 @@ fn fill(cached: &Cached<Database>, digests: &[KeyDigest], what: &str) {
     let before = resident();
     digests.iter().for_each(|digest| drop(ready(cached.find(digest)).expect("an answer")));
     let bytes = resident().saturating_sub(before) / digests.len();
-    println!("| {} {what} | {bytes} |", digests.len());
+    println!("| {} {what} | {bytes} bytes each |", digests.len());
+}
+
+/// What a message takes that names no digest.
+fn walk(cached: &Cached<Database>, size: usize) {
+    let start = Instant::now();
+    cached.invalidate(&Invalidation::Id("nobody".into())).expect("no panic");
+    let millis = start.elapsed().as_secs_f64() * 1e3;
+    println!("| {size} keys, looked through for an id | {millis:.1} ms |");
 }
 
 /// Bytes of memory that this process has.
@@ -136,31 +146,41 @@ fn lookups(name: &'static str, store: impl KeyStore, digests: Arc<[KeyDigest]>) 
 }
 
 /// What a hit takes while another thread asks for the same few keys: as many hits as can be, with
-/// nothing between them. No promise: a lock that all readers share costs its line's way to and fro.
-fn print_contended() {
+/// nothing between them. The ratio of memory's, in the median of rounds.
+fn contention() -> f64 {
     let digests: Vec<_> = (0..16).map(|n| digest('k', n)).collect();
     let memory = MemoryStore::new();
     digests.iter().for_each(|digest| ready(memory.insert(record(*digest))).expect("a new key"));
     let cached = Cached::new(Database).fresh_for(Duration::from_secs(3600));
     digests.iter().for_each(|digest| drop(ready(cached.find(digest)).expect("an answer")));
-    let (memory, cached) = (contended(&memory, &digests), contended(&cached, &digests));
-    println!("\ntwo threads, 16 keys: memory {memory:.0} ns, cached {cached:.0} ns a hit");
+    let mut rounds: Vec<_> = (0..41)
+        .map(|_| (contended(&memory, &digests), contended(&cached, &digests)))
+        .map(|(memory, cached)| (cached / memory, memory, cached))
+        .collect();
+    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ratio, memory, cached) = rounds[rounds.len() / 2];
+    println!("| memory, 16 keys, two threads | {memory:.0} | 1.00 | |");
+    println!("| cached, 16 keys, two threads | {cached:.0} | {ratio:.2} | |");
+    ratio
 }
 
+/// Nanoseconds a hit, of each of two threads.
 fn contended(store: &impl KeyStore, digests: &[KeyDigest]) -> f64 {
     const HITS: usize = 1_000_000;
-    let start = Instant::now();
-    std::thread::scope(|scope| {
-        for thread in 0..2 {
-            scope.spawn(move || {
-                for at in 0..HITS {
-                    let digest = &digests[(at * 7 + thread) % digests.len()];
-                    drop(black_box(store.peek(digest).expect("from memory")));
-                }
-            });
+    let start = Barrier::new(2);
+    let hits = |thread: usize| {
+        start.wait();
+        let began = Instant::now();
+        for at in 0..HITS {
+            let digest = &digests[(at * 7 + thread) % digests.len()];
+            drop(black_box(store.peek(digest).expect("from memory")));
         }
-    });
-    start.elapsed().as_nanos() as f64 / HITS as f64
+        began.elapsed().as_nanos() as f64 / HITS as f64
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| hits(1));
+        f64::midpoint(hits(0), other.join().expect("no panic"))
+    })
 }
 
 fn ready<T>(future: impl Future<Output = T>) -> T {

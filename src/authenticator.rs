@@ -9,7 +9,7 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
 use crate::credential::{Credential, Sources};
-use crate::jwt::{Admitted, JwtVerifier, VerifiedToken};
+use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
@@ -44,7 +44,7 @@ pub struct Authenticator {
     pub(crate) environments: EnvironmentPolicy,
     pub(crate) peppers: Option<Arc<Peppers>>,
     pub(crate) store: Arc<dyn KeyStore>,
-    pub(crate) verifier: Option<Arc<JwtVerifier>>,
+    pub(crate) verifier: Option<JwtVerifiers>,
     pub(crate) directory: Option<Arc<dyn TenantDirectory>>,
     pub(crate) suspended_pass: bool,
     pub(crate) optional: bool,
@@ -208,22 +208,18 @@ impl Authenticator {
         let Some(verifier) = &self.verifier else {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };
-        match verifier.admit(token, now) {
-            Ok(Admitted::Good(token)) => ask_tenant(self.directory.as_ref(), token),
-            Ok(Admitted::Unsure(token)) => self.ask_revoked(Arc::clone(verifier), token),
-            Err(error) => Identity::Known(Answer::Rejected(error.into())),
-        }
-    }
-
-    fn ask_revoked(&self, verifier: Arc<JwtVerifier>, token: VerifiedToken) -> Identity {
-        let directory = self.directory.clone();
+        let directory = self.directory.as_ref();
+        let attempt = match verifier.try_verify(token, now) {
+            Attempt::Ended(verified) => return ask_tenant(directory, verified),
+            attempt => attempt,
+        };
+        let (verifier, token, directory) = (verifier.clone(), token.to_owned(), directory.cloned());
+        let clock = Arc::clone(&self.clock);
         Identity::Asked(Box::pin(async move {
-            match verifier.ask(token).await {
-                Ok(token) => match ask_tenant(directory.as_ref(), token) {
-                    Identity::Known(answer) => answer,
-                    Identity::Asked(question) => question.await,
-                },
-                Err(error) => Answer::Rejected(error.into()),
+            let verified = verifier.finish(attempt, &token, &*clock).await;
+            match ask_tenant(directory.as_ref(), verified) {
+                Identity::Known(answer) => answer,
+                Identity::Asked(question) => question.await,
             }
         }))
     }
@@ -358,7 +354,14 @@ impl Authenticator {
     }
 }
 
-fn ask_tenant(directory: Option<&Arc<dyn TenantDirectory>>, token: VerifiedToken) -> Identity {
+fn ask_tenant(
+    directory: Option<&Arc<dyn TenantDirectory>>,
+    verified: Result<VerifiedToken, JwtError>,
+) -> Identity {
+    let token = match verified {
+        Ok(token) => token,
+        Err(error) => return Identity::Known(Answer::Rejected(error.into())),
+    };
     let Some(directory) = directory else {
         let tenant = token.named_tenant().cloned();
         return Identity::Known(Answer::Token(token, Ok(tenant)));

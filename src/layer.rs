@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use crate::authenticator::Authenticator;
 use crate::credential::{Source, Sources};
 use crate::gate::Gate;
-use crate::jwt::JwtVerifier;
+use crate::jwt::JwtVerifiers;
 use crate::key::{EnvironmentPolicy, Formats, KeyFormat};
 use crate::limit::{FailureBudget, Limit, Limits};
 use crate::metadata::ProtectedResource;
@@ -95,7 +95,7 @@ impl AuthLayer {
     }
 
     /// A gate for JWTs alone, from `Authorization: Bearer`.
-    pub fn tokens_only(verifier: JwtVerifier) -> Self {
+    pub fn tokens_only(verifier: impl Into<JwtVerifiers>) -> Self {
         let mut layer = Self::new(MemoryStore::new()).jwt(verifier);
         let gate = layer.gate();
         gate.authenticator.formats = Formats::none();
@@ -155,12 +155,13 @@ impl AuthLayer {
         self
     }
 
-    /// Accepts the JWTs that `verifier` accepts.
+    /// Accepts the JWTs that `verifier` accepts: a [`JwtVerifier`](crate::jwt::JwtVerifier) of one issuer, or
+    /// [`JwtVerifiers`] of several.
     ///
     /// A token names its tenant and no more. Whether that is suspended, and on which
     /// [plan](Limit::plan) it is, is known only with [`tenants`](Self::tenants). Without it callers
     /// with a JWT have each limit's own quota, whatever their plan.
-    pub fn jwt(mut self, verifier: impl Into<Arc<JwtVerifier>>) -> Self {
+    pub fn jwt(mut self, verifier: impl Into<JwtVerifiers>) -> Self {
         self.authenticator().verifier = Some(verifier.into());
         self
     }

@@ -58,7 +58,8 @@
 //! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
 //! | `postgres` | | [`store`] on a server: `PostgresStore`, and `PostgresFeed` of what other nodes change |
 //! | `conformance` | | `store::conformance`, the tests of a store of your own |
-//! | `tracing` | | events for refusals, [sampled](RefusalSampling) |
+//! | `remote` | | [`jwt::remote`] with an HTTP client of its own: `HttpClient`; needs tokio and a C compiler |
+//! | `tracing` | | events for refusals, [sampled](RefusalSampling), and for what fails behind them |
 //!
 //! Features only add. With both of the first two, AWS-LC signs and verifies; with neither, every JWT key is
 //! refused when it is configured, and API keys work.

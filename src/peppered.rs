@@ -14,7 +14,8 @@ impl Authenticator {
     /// Asks for the digest of now, then for those of former times, until one is known.
     ///
     /// A key that no digest finds is looked up by the digest of now once more: it may have been kept
-    /// under another one while it was looked for, and keys only ever move to the digest of now.
+    /// under another one while it was looked for, and keys only ever move to the digest of now. What
+    /// memory knew before can't answer that.
     pub(crate) fn ask_peppered(
         &self,
         peppers: &Arc<Peppers>,
@@ -28,13 +29,14 @@ impl Authenticator {
             match self.store.peek(&digest) {
                 Some(Ok(None)) => missed += 1,
                 Some(found) => return Identity::Known(asking.answer(digest, found)),
-                None => {
-                    let rest = asking.candidates(key).skip(missed).collect();
-                    return self.ask_later(rest, asking.clone());
-                }
+                None => break,
             }
         }
-        Identity::Known(asking.answer(now, Ok(None)))
+        let rest: Vec<_> = asking.candidates(key).skip(missed).collect();
+        if rest.is_empty() && !peppers.has_former() {
+            return Identity::Known(asking.answer(now, Ok(None)));
+        }
+        self.ask_later(rest, asking)
     }
 
     /// The future holds the digests, not the key.
@@ -47,7 +49,12 @@ impl Authenticator {
                     found => return asking.answer(digest, found),
                 }
             }
-            asking.answer(asking.now, Ok(None))
+            // Without former digests nothing can move.
+            let found = match asking.peppers.has_former() {
+                true => store.find_again(&asking.now).await,
+                false => Ok(None),
+            };
+            asking.answer(asking.now, found)
         }))
     }
 }
@@ -62,9 +69,7 @@ struct Asking {
 
 impl Asking {
     fn candidates<'k>(&'k self, key: &'k [u8]) -> impl Iterator<Item = KeyDigest> + 'k {
-        // Without former digests nothing can move.
-        let again = self.peppers.has_former().then_some(self.now);
-        std::iter::once(self.now).chain(self.peppers.former(key)).chain(again)
+        std::iter::once(self.now).chain(self.peppers.former(key))
     }
 
     /// Whoever has shown the text has shown that the digest of now is this key's, whatever becomes

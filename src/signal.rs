@@ -38,8 +38,17 @@ impl Signal {
 
     /// Waits for `pause` or for the end of the work, whichever comes first.
     pub(crate) async fn closed_or(&self, pause: impl Future<Output = ()>) {
+        self.ready_or(|_| false, pause).await;
+    }
+
+    /// Waits for `pause`, for work or for the end of it, whichever comes first.
+    pub(crate) async fn raised_or(&self, pause: impl Future<Output = ()>) {
+        self.ready_or(|state| std::mem::take(&mut state.raised), pause).await;
+    }
+
+    async fn ready_or(&self, ready: fn(&mut State) -> bool, pause: impl Future<Output = ()>) {
         let mut pause = pin!(pause);
-        poll_fn(|cx| match self.poll(cx, |_| false) {
+        poll_fn(|cx| match self.poll(cx, ready) {
             Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => pause.as_mut().poll(cx),
         })

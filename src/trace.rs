@@ -1,4 +1,5 @@
-//! One event for each refusal: why, who, from where; and for a feed that fails. Never a secret.
+//! One event for each refusal: why, who, from where; for a feed that fails; for keys that can't
+//! be fetched or used. Never a secret.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -6,6 +7,8 @@ use std::net::IpAddr;
 use tracing::field::{debug, display};
 use tracing::{Level, enabled, error, info, warn};
 
+use crate::jwt::SkippedKey;
+use crate::jwt::remote::RemoteError;
 use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, RejectionKind, Timestamp};
 
@@ -59,6 +62,18 @@ impl Who {
 /// A feed of changes failed; memory is not trusted until it is heard again.
 pub(crate) fn feed_failed(error: &StoreError) {
     warn!(target: "keygate", cause = causes(error), "feed failed");
+}
+
+/// The keys of an issuer could not be fetched. How often is bounded by the pauses between fetches.
+pub(crate) fn keys_not_fetched(error: &RemoteError) {
+    warn!(target: "keygate", %error, cause = causes(error), "keys not fetched");
+}
+
+/// Keys of a set that has changed are not used. What the issuer wrote is escaped.
+pub(crate) fn keys_skipped(keys: &[SkippedKey]) {
+    for key in keys {
+        warn!(target: "keygate", kid = key.kid().map(debug), reason = key.reason(), "key skipped");
+    }
 }
 
 fn causes(error: &dyn Error) -> String {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::jwt::SkippedKey;
+use crate::jwt::remote::RemoteError;
 use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, Timestamp};
 
@@ -21,3 +23,7 @@ impl Who {
 }
 
 pub(crate) fn feed_failed(_: &StoreError) {}
+
+pub(crate) fn keys_not_fetched(_: &RemoteError) {}
+
+pub(crate) fn keys_skipped(_: &[SkippedKey]) {}

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use common::{NOW, bearer, clock, gate, get, live_key, record, refusal, subject, wait, with_peer};
 use keygate::RejectionKind::{AddressDenied, KeyExpired, KeyInactive, KeyInvalid};
+use keygate::store::feed::Invalidation;
 use keygate::store::{Cached, KeyAdmin, KeyStore, MemoryStore};
 use keygate::{KeyDigest, KeyRecord, KeyStatus, ManualClock, Tenant, Timestamp};
 use stores::{Backend, backend, keyed};
@@ -246,6 +247,41 @@ fn never_more_is_kept_than_the_capacity_and_no_less() {
         let put_in = capacity * 6 + unknown_capacity * 3;
         assert_eq!(stats.evictions as usize, put_in - capacity - unknown_capacity);
     }
+}
+
+/// Whatever is dropped leaves its room, and whatever is read again takes no more.
+#[test]
+fn room_is_left_by_what_is_dropped_and_not_taken_twice() {
+    let names: Vec<_> = (0..10).map(|n| format!("k{n}")).collect();
+    let ids: Vec<_> = names.iter().map(String::as_str).collect();
+    let (backend, clock) = (backend(&ids), clock());
+    let store = cached(&backend, &clock).capacity(10).unknown_capacity(10);
+    let invented: Vec<_> = (0..10).map(|n| format!("not {n}")).collect();
+    let all = || ids.iter().copied().chain(invented.iter().map(String::as_str));
+    let gauges = || (store.stats().known, store.stats().unknown);
+    for step in [1, 3, 7, 9] {
+        all().for_each(|id| drop(find(&store, id)));
+        assert_eq!(gauges(), (10, 10));
+        for dropped in 0..10 {
+            let at = dropped * step % 10;
+            for id in [ids[at], &invented[at]] {
+                store.invalidate(&Invalidation::key(KeyDigest::of(id))).unwrap();
+                assert!(!is_kept(&store, id));
+            }
+            assert_eq!(gauges(), (9 - dropped, 9 - dropped));
+            assert_eq!(all().filter(|id| is_kept(&store, id)).count(), 2 * (9 - dropped));
+        }
+        for _ in 0..3 {
+            all().for_each(|id| drop(find(&store, id)));
+            assert_eq!(gauges(), (10, 10));
+            clock.advance(6 * SECOND);
+        }
+    }
+    assert_eq!(store.stats().evictions, 0);
+    block(backend.inner.insert(keyed("not 0"))).unwrap();
+    block(backend.inner.delete(&"acme".into(), &"k0".into())).unwrap();
+    all().for_each(|id| drop(find(&store, id)));
+    assert_eq!(gauges(), (10, 10), "one of each has become the other");
 }
 
 #[test]

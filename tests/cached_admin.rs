@@ -67,6 +67,21 @@ fn a_key_lives_and_dies_without_a_moment_of_doubt() {
     assert_eq!(backend.finds(), 7, "one for each state, and the store is not asked in between");
 }
 
+/// Memory has a higher revision than the one that is written now, from an earlier life of the key.
+#[test]
+fn a_change_is_felt_although_the_key_was_removed_and_made_again_elsewhere() {
+    let backend = backend(&["k"]);
+    let store = cached(&backend);
+    for _ in 0..2 {
+        wait(backend.inner.replace(kept(&backend, "k"))).unwrap();
+    }
+    assert_eq!(find(&store, "k").unwrap().revision(), 2);
+    wait(backend.inner.delete(&acme(), &"k".into())).unwrap();
+    wait(backend.inner.insert(keyed("k"))).unwrap();
+    wait(store.replace(kept(&store, "k").with_status(KeyStatus::Revoked))).unwrap();
+    assert_eq!(find(&store, "k").unwrap().status(), KeyStatus::Revoked);
+}
+
 #[test]
 fn a_tenant_that_is_suspended_is_refused_with_all_its_cached_keys() {
     let keys = [live_key(), live_key()];

@@ -360,3 +360,39 @@ fn news_that_come_twice_or_late_cost_nothing() {
     assert_eq!(backend.finds(), 1, "what is kept is as new as what is told");
     assert_eq!(store.stats().invalidations, 4);
 }
+
+/// A question that began before a key came here says nothing of it to whoever asks again.
+#[test]
+fn who_asks_again_believes_no_question_from_before() {
+    let (backend, clock) = (backend(&[]), clock());
+    let store = cached(&backend, &clock);
+    backend.hold();
+    let digest = digest();
+    let before = begin(&store, &digest);
+    wait(backend.inner.insert(stores::keyed("k"))).unwrap();
+    let mut again = store.find_again(&digest);
+    assert!(poll(&mut again, Waker::noop()).is_pending());
+    backend.release();
+    let found = finish(vec![before, again]);
+    assert!(found[0].as_ref().unwrap().is_none(), "it was not there");
+    assert!(found[1].as_ref().unwrap().is_some());
+    assert_eq!(backend.finds(), 2);
+}
+
+/// What is found is there, whoever has found it.
+#[test]
+fn who_asks_again_shares_what_others_find() {
+    let (backend, clock) = (backend(&["k"]), clock());
+    let store = cached(&backend, &clock);
+    assert!(find(&store).unwrap().is_some());
+    for _ in 0..3 {
+        assert!(wait(store.find_again(&digest())).unwrap().is_some());
+    }
+    assert_eq!(backend.finds(), 1);
+    assert!(wait(store.find_again(&KeyDigest::of("x"))).unwrap().is_none());
+    assert!(wait(store.find_again(&KeyDigest::of("x"))).unwrap().is_none());
+    assert_eq!((backend.finds(), store.stats().unknown), (2, 1));
+    clock.advance(5 * SECOND);
+    assert!(wait(store.find_again(&KeyDigest::of("x"))).unwrap().is_none());
+    assert_eq!(backend.finds(), 3, "for as long as any answer");
+}

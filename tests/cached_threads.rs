@@ -108,6 +108,45 @@ fn threads_never_see_what_was_before_a_change() {
     }
 }
 
+/// The walk through all that is kept misses nothing, although the cache grows meanwhile.
+#[test]
+fn a_change_of_a_tenant_reaches_every_key_of_a_cache_that_grows() {
+    const KEYS: usize = 5_000;
+    let ids: Vec<_> = (0..KEYS).map(|n| format!("k{n}")).collect();
+    let digests: Vec<_> = ids.iter().map(|id| KeyDigest::of(id)).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let backend = backend(&ids);
+    for round in 0..5 {
+        let store = Cached::new(backend.clone());
+        let plan = |number: usize| format!("{round}-{number:03}");
+        let filled = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for first in 0..2 {
+                let (store, digests, filled) = (&store, &digests, &filled);
+                scope.spawn(move || {
+                    for digest in digests.iter().skip(first).step_by(2) {
+                        wait(store.find(digest)).unwrap().unwrap();
+                        filled.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+            let mut number = 0;
+            while filled.load(Ordering::SeqCst) < KEYS {
+                number += 1;
+                let tenant = Tenant::new("acme").with_plan(&*plan(number));
+                wait(backend.inner.put_tenant(tenant)).unwrap();
+                store.invalidate(&Invalidation::Tenant("acme".into())).unwrap();
+                for digest in &digests {
+                    let kept = store.peek(digest).and_then(|found| found.unwrap());
+                    let is_old = kept.filter(|kept| kept.tenant().plan() != Some(&*plan(number)));
+                    assert!(is_old.is_none(), "{is_old:?} after change {number}");
+                }
+            }
+            assert!(number > 0);
+        });
+    }
+}
+
 #[test]
 fn plain_threads_share_a_cache_without_a_runtime() {
     let store = Cached::new(backend(&["a", "b", "c", "d"])).capacity(2);

@@ -1,4 +1,5 @@
-//! The built-in stores keep the contract of the store traits: SQLite and PostgreSQL for real.
+//! The built-in stores keep the contract of the store traits: SQLite and PostgreSQL for real, alone
+//! and behind a cache.
 //!
 //! PostgreSQL is a private server, found in `PATH` or `/usr/lib/postgresql`, else that of
 //! `DATABASE_URL`. Without either its tests are shown as ignored, and with
@@ -14,19 +15,35 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
 use keygate::store::conformance::{Clause, all, outage_of};
-use keygate::store::{MemoryStore, PostgresStore, SqliteStore};
+use keygate::store::{
+    Cached, KeyAdmin, MemoryStore, PostgresStore, SqliteStore, TenantDirectory, UsageStore,
+};
 use libtest_mimic::{Arguments, Trial};
 use stores::{Place, Services, where_there_is_a_server};
 
 fn main() {
     let services = Services::new();
     let mut trials = named("memory", all(async || MemoryStore::new()));
-    trials.extend(named("sqlite", on_sqlite(&services)));
+    trials.extend(named("sqlite", on_sqlite(&services, |store| store)));
+    trials.extend(named("cached_sqlite", on_sqlite(&services, Cached::new)));
     let files = services.clone();
     trials.extend(named("sqlite", outage_of(move || gone_sqlite(files.file()))));
-    let mut postgres = named("postgres", on_postgres(&services));
+    let files = services.clone();
+    let gone = move || {
+        let store = gone_sqlite(files.file());
+        async { Cached::new(store.await) }
+    };
+    trials.extend(named("cached_sqlite", outage_of(gone)));
+    let mut postgres = named("postgres", on_postgres(&services, |store| store));
+    postgres.extend(named("cached_postgres", on_postgres(&services, Cached::new)));
     let servers = services.clone();
     postgres.extend(named("postgres", outage_of(move || closed_postgres(servers.clone()))));
+    let servers = services.clone();
+    let closed = move || {
+        let store = closed_postgres(servers.clone());
+        async { Cached::new(store.await) }
+    };
+    postgres.extend(named("cached_postgres", outage_of(closed)));
     trials.extend(postgres.into_iter().map(|trial| where_there_is_a_server(trial, false)));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     services.end();
@@ -43,19 +60,24 @@ fn named(store: &str, clauses: Vec<Clause>) -> Vec<Trial> {
     clauses.into_iter().map(trial).collect()
 }
 
-fn on_sqlite(services: &Services) -> Vec<Clause> {
+/// A store that is all four, to be tested in a new place for each clause.
+trait Whole: KeyAdmin + TenantDirectory + UsageStore {}
+
+impl<S: KeyAdmin + TenantDirectory + UsageStore> Whole for S {}
+
+fn on_sqlite<S: Whole>(services: &Services, over: fn(SqliteStore) -> S) -> Vec<Clause> {
     let services = services.clone();
     all(move || {
         let file = services.file();
-        async move { SqliteStore::open(file).await.unwrap() }
+        async move { over(SqliteStore::open(file).await.unwrap()) }
     })
 }
 
-fn on_postgres(services: &Services) -> Vec<Clause> {
+fn on_postgres<S: Whole>(services: &Services, over: fn(PostgresStore) -> S) -> Vec<Clause> {
     let services = services.clone();
     all(move || {
         let services = services.clone();
-        async move { PostgresStore::connect(&schema(&services).await).await.unwrap() }
+        async move { over(PostgresStore::connect(&schema(&services).await).await.unwrap()) }
     })
 }
 

@@ -249,7 +249,7 @@ fn clauses_have_names_of_their_own() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (count, 52));
+    assert_eq!((names.len(), count), (count, 53));
     assert!(keys_of(async || MemoryStore::new()).len() < count);
     assert_eq!(format!("{:?}", clauses[0]), "Clause(\"an_unknown_digest_is_none\")");
 }

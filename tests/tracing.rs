@@ -304,3 +304,63 @@ fn a_malformed_credential_is_shown_only_as_far_as_its_known_prefix_and_four_char
         assert!(!lines[0].contains("efgh"), "{}", lines[0]);
     }
 }
+
+/// A provider that answers this.
+#[derive(Debug)]
+struct Answers(Result<&'static str, &'static str>);
+
+#[async_trait::async_trait]
+impl keygate::jwt::remote::Fetch for Answers {
+    async fn get(
+        &self,
+        _: Request<()>,
+        _: usize,
+    ) -> Result<Response<Bytes>, keygate::jwt::remote::FetchError> {
+        Ok(Response::new(self.0?.into()))
+    }
+
+    async fn sleep(&self, _: std::time::Duration) {
+        std::future::pending().await
+    }
+}
+
+/// What is logged of one fetch.
+fn fetched(answer: Result<&'static str, &'static str>) -> Vec<String> {
+    let url = "https://issuer.example/jwks?code=hidden";
+    let (keys, _task) = keygate::jwt::remote::RemoteKeys::jwks(url).build(Answers(answer)).unwrap();
+    let (_, lines) = logged(|| drop(wait(keys.refresh())));
+    assert!(lines.iter().all(|line| !line.contains("hidden")), "{lines:?}");
+    lines
+}
+
+#[test]
+fn a_fetch_of_keys_that_fails_is_a_warning_with_its_cause() {
+    for (answer, told) in [
+        (Err("connection refused"), "connection refused"),
+        (Ok("<html>hidden</html>"), "not a JSON object with a list of keys"),
+        (Ok(r#"{"keys":[]}"#), "no key that can be used"),
+    ] {
+        let lines = fetched(answer);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].trim_start().starts_with("WARN keygate: keys not fetched"),
+            "{}",
+            lines[0]
+        );
+        assert!(lines[0].contains(told), "{}", lines[0]);
+    }
+}
+
+#[test]
+fn a_key_that_is_skipped_is_a_warning_with_its_reason_and_nothing_of_the_key() {
+    let good = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    assert_eq!(fetched(Ok(Box::leak(format!(r#"{{"keys":[{good}]}}"#).into_boxed_str()))).len(), 0);
+    let secret = r#"{"kty":"oct","kid":"1\nERROR forged","k":"hidden"}"#;
+    let set = Box::leak(format!(r#"{{"keys":[{good},{secret},7]}}"#).into_boxed_str());
+    let lines = fetched(Ok(set));
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].trim_start().starts_with("WARN keygate: key skipped"), "{}", lines[0]);
+    assert!(lines[0].contains(r#"kid="1\nERROR forged""#), "{}", lines[0]);
+    assert!(lines[0].contains("a secret among public keys"), "{}", lines[0]);
+    assert!(lines[1].contains("not a JWK"), "{}", lines[1]);
+}

@@ -6,6 +6,7 @@ mod common;
 #[path = "common/life.rs"]
 mod life;
 
+use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -246,6 +247,127 @@ async fn a_write_that_is_given_up_loses_nothing() {
     let store = Recording::default();
     recorder.flush(&store).await.unwrap();
     assert_eq!((store.total(), recorder.waiting(), recorder.dropped()), (2, 0, 0));
+}
+
+/// A store of which each write ends when the test says so, and as it says.
+#[derive(Clone, Default)]
+struct Slow {
+    inner: MemoryStore,
+    answers: Arc<Mutex<VecDeque<bool>>>,
+}
+
+impl Slow {
+    fn answer(&self, is_written: bool) {
+        self.answers.lock().unwrap().push_back(is_written);
+    }
+}
+
+#[async_trait]
+impl UsageStore for Slow {
+    async fn add_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
+        let answer = |_: &mut Context<'_>| match self.answers.lock().unwrap().pop_front() {
+            Some(is_written) => Poll::Ready(is_written),
+            None => Poll::Pending,
+        };
+        match poll_fn(answer).await {
+            true => self.inner.add_uses(uses).await,
+            false => Err(StoreError::unavailable("timed out")),
+        }
+    }
+
+    async fn usage(&self, key: &KeyId, month: Month) -> Result<Usage, StoreError> {
+        self.inner.usage(key, month).await
+    }
+}
+
+/// Whoever reads after a flush reads all that was counted before it.
+#[tokio::test]
+async fn a_flush_waits_for_what_another_is_writing() {
+    let (recorder, store) = (UsageRecorder::new(), Slow::default());
+    recorder.record(&id("k1"), "GET /a", NOW);
+    let mut first = Box::pin(recorder.flush(&store));
+    assert!(common::poll(&mut first).is_pending());
+    let mut second = Box::pin(recorder.flush(&store));
+    let mut third = Box::pin(recorder.flush(&store));
+    assert!(common::poll(&mut second).is_pending(), "it is not in the store yet");
+    assert!(common::poll(&mut third).is_pending());
+    store.answer(true);
+    assert!(matches!(common::poll(&mut first), Poll::Ready(Ok(()))));
+    assert!(matches!(common::poll(&mut second), Poll::Ready(Ok(()))));
+    assert!(matches!(common::poll(&mut third), Poll::Ready(Ok(()))));
+    assert_eq!(usage(&store.inner, "k1").await.total, 1);
+}
+
+#[tokio::test]
+async fn a_flush_wakes_whoever_waits_for_it() {
+    let (recorder, store) = (UsageRecorder::new(), Slow::default());
+    recorder.record(&id("k1"), "GET /a", NOW);
+    let mut first = Box::pin(recorder.flush(&store));
+    assert!(common::poll(&mut first).is_pending());
+    let waiting = tokio::spawn({
+        let (recorder, store) = (recorder.clone(), store.clone());
+        async move { recorder.flush(&store).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    store.answer(true);
+    first.await.unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_flush_writes_itself_what_another_gives_up() {
+    for is_dropped in [false, true] {
+        let (recorder, store) = (UsageRecorder::new(), Slow::default());
+        recorder.record(&id("k1"), "GET /a", NOW);
+        let mut first = Box::pin(recorder.flush(&store));
+        assert!(common::poll(&mut first).is_pending());
+        let mut second = Box::pin(recorder.flush(&store));
+        assert!(common::poll(&mut second).is_pending());
+        if is_dropped {
+            drop(first);
+        } else {
+            store.answer(false);
+            assert!(matches!(common::poll(&mut first), Poll::Ready(Err(_))));
+        }
+        assert!(common::poll(&mut second).is_pending(), "it writes what has come back");
+        store.answer(true);
+        assert!(matches!(common::poll(&mut second), Poll::Ready(Ok(()))));
+        assert_eq!((usage(&store.inner, "k1").await.total, recorder.waiting()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_for_what_began_after_it() {
+    let (recorder, store, later) = (UsageRecorder::new(), Slow::default(), Slow::default());
+    recorder.record(&id("k1"), "GET /a", NOW);
+    let mut first = Box::pin(recorder.flush(&store));
+    assert!(common::poll(&mut first).is_pending());
+    let mut second = Box::pin(recorder.flush(&store));
+    assert!(common::poll(&mut second).is_pending());
+    recorder.record(&id("k2"), "GET /a", NOW);
+    let mut endless = Box::pin(recorder.flush(&later));
+    assert!(common::poll(&mut endless).is_pending());
+    assert!(common::poll(&mut second).is_pending());
+    store.answer(true);
+    let _ = common::poll(&mut first);
+    assert!(matches!(common::poll(&mut second), Poll::Ready(Ok(()))), "one still writes");
+    assert!(common::poll(&mut endless).is_pending());
+}
+
+#[tokio::test]
+async fn an_outage_is_told_to_each_who_flushes() {
+    let (recorder, store) = (UsageRecorder::new(), Slow::default());
+    recorder.record(&id("k1"), "GET /a", NOW);
+    let mut flushes: Vec<_> = (0..3).map(|_| Box::pin(recorder.flush(&store))).collect();
+    for flush in &mut flushes {
+        assert!(common::poll(flush).is_pending());
+    }
+    for flush in &mut flushes {
+        store.answer(false);
+        assert!(matches!(common::poll(flush), Poll::Ready(Err(_))));
+    }
+    assert_eq!((recorder.failed(), recorder.waiting(), recorder.dropped()), (3, 1, 0));
 }
 
 /// A pause that ends when the test says so.

@@ -11,7 +11,6 @@ use axum::response::Response;
 use keygate::store::{Month, StoreError, Usage};
 use keygate::usage::UsageRecorder;
 use keygate::{KeyId, Principal};
-use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::app::App;
@@ -28,13 +27,11 @@ const RETRY: Duration = Duration::from_millis(200);
 pub struct Uses {
     recorder: UsageRecorder,
     store: Arc<dyn Store>,
-    /// Held while uses are written.
-    writing: Arc<Mutex<()>>,
 }
 
 impl Uses {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { recorder: UsageRecorder::new(), store, writing: Arc::default() }
+        Self { recorder: UsageRecorder::new(), store }
     }
 
     /// Writes every few seconds, for ever.
@@ -47,10 +44,8 @@ impl Uses {
         }
     }
 
-    /// Writes what was counted until now. One at a time: what another has taken out of the recorder
-    /// is in the store when it is this one's turn.
+    /// Writes what was counted until now.
     async fn write(&self) -> Result<(), StoreError> {
-        let _writing = self.writing.lock().await;
         self.recorder.flush(&*self.store).await
     }
 

@@ -9,10 +9,11 @@ use super::cache::TokenCache;
 use super::claim_rule::ClaimRule;
 use super::claims::Rules;
 use super::key::JwtKey;
-use super::keys::KeySet;
 use super::profile::Profile;
+use super::remote::RemoteKeys;
 use super::revocation::Revocations;
 use super::ring::KeyRing;
+use super::source::KeySource;
 use super::verifier::JwtVerifier;
 use crate::ConfigError;
 
@@ -27,6 +28,7 @@ pub struct JwtVerifierBuilder {
     keys: Vec<JwtKey>,
     /// The keys of an issuer of our own, which change.
     ring: Option<KeyRing>,
+    remote: Option<RemoteKeys>,
     rules: Rules,
     types: Option<Vec<String>>,
     max_length: usize,
@@ -51,6 +53,7 @@ impl JwtVerifierBuilder {
         Self {
             keys: Vec::new(),
             ring: None,
+            remote: None,
             rules,
             types: None,
             max_length: 8192,
@@ -73,6 +76,12 @@ impl JwtVerifierBuilder {
     /// Adds keys of the issuer.
     pub fn keys(mut self, keys: impl IntoIterator<Item = JwtKey>) -> Self {
         self.keys.extend(keys);
+        self
+    }
+
+    /// Takes the keys that the issuer publishes, and their algorithms, instead of fixed ones.
+    pub fn remote_keys(mut self, keys: RemoteKeys) -> Self {
+        self.remote = Some(keys);
         self
     }
 
@@ -196,14 +205,15 @@ impl JwtVerifierBuilder {
     /// # Errors
     ///
     /// When there is no key, keys are ambiguous (one `kid` twice, two keys of one algorithm without
-    /// `kid`), secrets and public keys are mixed, a setting is out of its bounds, or no token could
-    /// keep the rules.
+    /// `kid`), secrets and public keys are mixed, fixed keys and an issuer's published ones too, or
+    /// those of another issuer than the tokens'; when a setting is out of its bounds, or no token
+    /// could keep the rules.
     pub fn build(self) -> Result<JwtVerifier, ConfigError> {
         self.check_names()?;
         self.check_bounds()?;
         self.check_rules()?;
         Ok(JwtVerifier {
-            keys: keys(self.ring, self.keys)?,
+            keys: KeySource::new(self.ring, self.keys, self.remote, self.rules.issuer.as_deref())?,
             rules: Arc::new(self.rules),
             types: self.types.unwrap_or_default().into(),
             max_length: self.max_length,
@@ -259,14 +269,6 @@ impl JwtVerifierBuilder {
             return Err(ConfigError::invalid("remembered tokens", self.cache, "more than 2^24"));
         }
         Ok(())
-    }
-}
-
-fn keys(ring: Option<KeyRing>, given: Vec<JwtKey>) -> Result<KeyRing, ConfigError> {
-    match ring {
-        None => KeySet::new(given).map(KeyRing::new),
-        Some(ring) if given.is_empty() => Ok(ring),
-        Some(_) => Err(ConfigError::unusable("JWT keys", "an issuer of one's own has its own")),
     }
 }
 

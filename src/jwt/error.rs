@@ -1,6 +1,7 @@
 //! Why a token was refused.
 
 use std::error::Error;
+use std::time::Duration;
 
 use crate::{Rejection, RejectionKind};
 
@@ -13,6 +14,7 @@ pub struct JwtError {
     kind: JwtErrorKind,
     reason: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
 }
 
 /// Which step refused the token.
@@ -25,6 +27,8 @@ pub enum JwtErrorKind {
     Algorithm,
     /// No configured key, or more than one, answers to the header.
     UnknownKey,
+    /// The issuer's keys can't be had at present: nothing is known of the token.
+    KeysUnavailable,
     /// The signature is not that of the key.
     Signature,
     /// A claim is absent, has the wrong type or the wrong value.
@@ -41,7 +45,13 @@ pub enum JwtErrorKind {
 
 impl JwtError {
     pub(crate) const fn new(kind: JwtErrorKind, reason: &'static str) -> Self {
-        Self { kind, reason, source: None }
+        Self { kind, reason, source: None, retry_after: None }
+    }
+
+    /// Keys may be there after `wait`.
+    pub(crate) const fn unavailable(reason: &'static str, wait: Duration) -> Self {
+        let kind = JwtErrorKind::KeysUnavailable;
+        Self { kind, reason, source: None, retry_after: Some(wait) }
     }
 
     pub(crate) const fn malformed(reason: &'static str) -> Self {
@@ -57,6 +67,11 @@ impl JwtError {
         self
     }
 
+    /// True if other keys might be those of the token.
+    pub(crate) const fn lacks_key(&self) -> bool {
+        matches!(self.kind, JwtErrorKind::UnknownKey | JwtErrorKind::KeysUnavailable)
+    }
+
     /// Which step refused the token.
     pub const fn kind(&self) -> JwtErrorKind {
         self.kind
@@ -70,9 +85,15 @@ impl From<JwtError> for Rejection {
     fn from(error: JwtError) -> Self {
         let kind = match error.kind {
             JwtErrorKind::Expired => RejectionKind::TokenExpired,
-            JwtErrorKind::RevocationsUnavailable => RejectionKind::Unavailable,
+            JwtErrorKind::KeysUnavailable | JwtErrorKind::RevocationsUnavailable => {
+                RejectionKind::Unavailable
+            }
             _ => RejectionKind::TokenInvalid,
         };
-        Self::new(kind).with_source(error)
+        let rejection = Self::new(kind);
+        match error.retry_after {
+            Some(wait) => rejection.with_retry_after(wait).with_source(error),
+            None => rejection.with_source(error),
+        }
     }
 }

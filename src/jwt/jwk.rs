@@ -26,15 +26,44 @@ pub(crate) struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    d: Option<String>,
 }
 
 impl Jwk {
     pub(crate) fn parse(json: &str) -> Result<Self, ConfigError> {
+        const REASON: &str = "not a JWK (RFC 7517 section 4)";
+        // serde would take a list of the members' values, too.
+        if !json.trim_start().starts_with('{') {
+            return Err(refused(REASON));
+        }
         // serde_json's error can quote the key.
-        let jwk: Self =
-            serde_json::from_str(json).map_err(|_| refused("not a JWK (RFC 7517 section 4)"))?;
+        let jwk: Self = serde_json::from_str(json).map_err(|_| refused(REASON))?;
         jwk.check_purpose()?;
         Ok(jwk)
+    }
+
+    /// Of `allowed`, the algorithms that the key may serve: its own, or where it names none, all of
+    /// its type.
+    pub(crate) fn serves(&self, allowed: &[Algorithm]) -> Vec<Algorithm> {
+        let serves = |algorithm: &&Algorithm| match (self.kty.as_str(), &self.alg) {
+            ("RSA", None) => takes_rsa(**algorithm),
+            _ => self.algorithm().is_ok_and(|own| own == **algorithm),
+        };
+        allowed.iter().filter(serves).copied().collect()
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.kty == "oct"
+    }
+
+    pub(crate) fn is_private(&self) -> bool {
+        self.d.is_some()
+    }
+
+    /// True if both hold the same public key, whatever they say of it.
+    pub(crate) fn is_same_key(&self, other: &Self) -> bool {
+        let parts = |jwk: &Self| [&jwk.crv, &jwk.n, &jwk.e, &jwk.x, &jwk.y].map(Clone::clone);
+        self.kty == other.kty && parts(self) == parts(other)
     }
 
     pub(crate) fn kid(&self) -> Option<&str> {

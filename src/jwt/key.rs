@@ -113,7 +113,7 @@ impl JwtKey {
         Self::from_jwk(algorithm, &Jwk::parse(json)?)
     }
 
-    fn from_jwk(algorithm: Algorithm, jwk: &Jwk) -> Result<Self, ConfigError> {
+    pub(super) fn from_jwk(algorithm: Algorithm, jwk: &Jwk) -> Result<Self, ConfigError> {
         let key = Self::new(algorithm, &jwk.material(algorithm)?)?;
         Ok(Self { kid: jwk.kid().map(Arc::from), ..key })
     }

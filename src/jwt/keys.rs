@@ -8,8 +8,12 @@ use super::ring::End;
 use crate::ConfigError;
 
 /// Keys among which every token finds at most one.
-#[derive(Clone, Debug)]
-pub(crate) struct KeySet(Vec<JwtKey>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeySet {
+    keys: Vec<JwtKey>,
+    /// What a token may be signed with, whether a key for it is at hand or not.
+    algorithms: Vec<Algorithm>,
+}
 
 impl KeySet {
     pub(crate) fn new(keys: Vec<JwtKey>) -> Result<Self, ConfigError> {
@@ -25,14 +29,25 @@ impl KeySet {
         if mixes_secrets(&keys) {
             return Err(refused("a secret beside public keys; give them a verifier each"));
         }
-        Ok(Self(keys))
+        let algorithms = keys.iter().map(JwtKey::algorithm).collect();
+        Ok(Self { keys, algorithms })
+    }
+
+    /// The keys that an issuer publishes. There may be none; one `kid` may have several algorithms.
+    pub(crate) fn published(keys: Vec<JwtKey>, algorithms: Vec<Algorithm>) -> Self {
+        Self { keys, algorithms }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
     }
 
     /// The other keys; `None` when no other is left.
     pub(crate) fn without(&self, ended: &[End]) -> Option<Self> {
         let is_kept = |key: &&JwtKey| !ended.iter().any(|end| end.key == key.print());
-        let kept: Vec<_> = self.0.iter().filter(is_kept).cloned().collect();
-        (!kept.is_empty()).then_some(Self(kept))
+        let kept: Vec<_> = self.keys.iter().filter(is_kept).cloned().collect();
+        let algorithms = kept.iter().map(JwtKey::algorithm).collect();
+        (!kept.is_empty()).then_some(Self { keys: kept, algorithms })
     }
 
     /// The one key for a token, which is never tried with several.
@@ -44,21 +59,22 @@ impl KeySet {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<&JwtKey, JwtError> {
-        let named = kid.and_then(|kid| self.0.iter().find(|key| key.kid() == Some(kid)));
-        match named {
-            Some(key) if key.algorithm() == algorithm => Ok(key),
-            Some(_) => Err(JwtError::new(JwtErrorKind::Algorithm, "alg is not that of the key")),
-            None => self.only(kid.is_some(), algorithm),
+        let mut named = self.keys.iter().filter(|key| kid.is_some() && key.kid() == kid).peekable();
+        if named.peek().is_none() {
+            return self.only(kid.is_some(), algorithm);
         }
+        named
+            .find(|key| key.algorithm() == algorithm)
+            .ok_or(JwtError::new(JwtErrorKind::Algorithm, "alg is not that of the key"))
     }
 
     fn only(&self, nameless: bool, algorithm: Algorithm) -> Result<&JwtKey, JwtError> {
-        if !self.0.iter().any(|key| key.algorithm() == algorithm) {
+        if !self.algorithms.contains(&algorithm) {
             return Err(JwtError::new(JwtErrorKind::Algorithm, "alg is not that of any key"));
         }
         let fits =
             |key: &&JwtKey| key.algorithm() == algorithm && !(nameless && key.kid().is_some());
-        let mut keys = self.0.iter().filter(fits);
+        let mut keys = self.keys.iter().filter(fits);
         match (keys.next(), keys.next()) {
             (Some(key), None) => Ok(key),
             _ => Err(JwtError::new(

@@ -35,7 +35,8 @@
 //! ([`cache`](JwtVerifierBuilder::cache)): when it comes again, its key, its time and its revocation
 //! are judged, and the rest is known.
 //!
-//! Keys are judged at start-up: see [`JwtKey`].
+//! Keys are judged at start-up: see [`JwtKey`]. Those that an issuer publishes are judged when they
+//! are fetched: see [`remote`]. Tokens of several issuers are for [`JwtVerifiers`].
 
 mod algorithm;
 mod builder;
@@ -49,10 +50,12 @@ mod id_token;
 mod issuer;
 mod json;
 mod jwk;
+mod jwks;
 mod key;
 mod keys;
 mod material;
 mod profile;
+pub mod remote;
 mod revocation;
 mod revoked;
 mod ring;
@@ -75,9 +78,11 @@ mod signing;
 #[path = "signing_rust_crypto.rs"]
 mod signing;
 mod signing_key;
+mod source;
 mod text;
 mod token;
 mod verifier;
+mod verifiers;
 
 pub use algorithm::Algorithm;
 pub use builder::JwtVerifierBuilder;
@@ -85,6 +90,7 @@ pub use claim_rule::ClaimRule;
 pub use error::{JwtError, JwtErrorKind};
 pub(crate) use issuer::random_id;
 pub use issuer::{IssueError, JwksService, JwtIssuer, JwtIssuerBuilder, MintedToken, NewToken};
+pub use jwks::{Jwks, SkippedKey};
 pub use key::JwtKey;
 pub use profile::Profile;
 pub use revocation::Revocations;
@@ -93,7 +99,8 @@ pub use signing_key::SigningKey;
 #[cfg(test)]
 pub(crate) use text::Text;
 pub use token::VerifiedToken;
-pub(crate) use verifier::Admitted;
+pub(crate) use verifier::Attempt;
 pub use verifier::JwtVerifier;
 #[allow(unused_imports, reason = "for the stage that tells keys from tokens")]
 pub(crate) use verifier::looks_like_jwt;
+pub use verifiers::JwtVerifiers;

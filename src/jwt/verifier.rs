@@ -12,11 +12,12 @@ use super::claims::Rules;
 use super::error::{JwtError, JwtErrorKind};
 use super::header::{Header, is_media_type};
 use super::key::JwtKey;
+use super::remote::Waiting;
 use super::revocation::Revocations;
-use super::ring::KeyRing;
+use super::source::KeySource;
 use super::token::VerifiedToken;
-use crate::Timestamp;
 use crate::store::StoreError;
+use crate::{Clock, Timestamp};
 
 /// Bytes of a decoded header that need no allocation.
 const SMALL_HEADER: usize = 256;
@@ -29,10 +30,24 @@ const SMALL_SIGNATURE: usize = 99;
 /// Rounded up to what the decoder wants for it.
 const MAX_SIGNATURE: usize = 1026;
 
+/// How many fetches of keys a token waits for: one that began before the token came may be too old
+/// for it.
+const MAX_FLIGHTS: usize = 2;
+
+/// How far the verification of a token has come.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Ended(Result<VerifiedToken, JwtError>),
+    /// For keys.
+    Waits(Waiting),
+    /// Whether it is revoked has to be asked for.
+    Unsure(VerifiedToken),
+}
+
 /// Verifies the tokens of one issuer. Cheap to clone.
 #[derive(Clone)]
 pub struct JwtVerifier {
-    pub(crate) keys: KeyRing,
+    pub(crate) keys: KeySource,
     pub(crate) rules: Arc<Rules>,
     /// Accepted `typ`s; those of the profile when empty.
     pub(crate) types: Arc<[String]>,
@@ -61,6 +76,7 @@ impl JwtVerifier {
     /// # Errors
     ///
     /// [`JwtErrorKind::Expired`] when the token is good but its time has passed,
+    /// [`JwtErrorKind::KeysUnavailable`] when the issuer's keys are not at hand,
     /// [`JwtErrorKind::RevocationsUnavailable`] when it is good but it can't be told here whether it
     /// is revoked, another kind when it is bad.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
@@ -134,6 +150,65 @@ impl JwtVerifier {
     /// The key that would judge the token now.
     fn key_of(&self, token: &str) -> Result<JwtKey, JwtError> {
         self.key(Parts::split(token)?.header)
+    }
+
+    /// [`verify`](Self::verify) at the time that `clock` tells; where the token's key is not at hand,
+    /// a fetch of the issuer's keys is waited for, and where memory can't tell whether the token is
+    /// revoked, that is asked for. [`remote`](super::remote) says when keys are fetched, and for how
+    /// long that may take.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify); [`JwtErrorKind::KeysUnavailable`] when the keys can't be had.
+    pub async fn verify_or_fetch(
+        &self,
+        token: &str,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, JwtError> {
+        self.finish(self.try_verify(token, clock.now()), token, clock).await
+    }
+
+    /// Verifies with what is at hand, or says what has to be waited for.
+    pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
+        match self.admit(token, now) {
+            Ok(Admitted::Good(token)) => Attempt::Ended(Ok(token)),
+            Ok(Admitted::Unsure(token)) => Attempt::Unsure(token),
+            // A token that its claims condemn is not worth a fetch.
+            Err(error) if error.lacks_key() && self.would_admit(token, now) => self.keys.ask(error),
+            Err(error) => Attempt::Ended(Err(error)),
+        }
+    }
+
+    /// Waits for what an attempt of [`try_verify`](Self::try_verify) lacks.
+    pub(crate) async fn finish(
+        &self,
+        mut attempt: Attempt,
+        token: &str,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, JwtError> {
+        for _ in 0..MAX_FLIGHTS {
+            let Attempt::Waits(wait) = &mut attempt else { break };
+            wait.await;
+            attempt = self.try_verify(token, clock.now());
+        }
+        match attempt {
+            Attempt::Ended(outcome) => outcome,
+            Attempt::Unsure(token) => self.ask(token).await,
+            Attempt::Waits(wait) => Err(wait.give_up()),
+        }
+    }
+
+    /// Whether the claims are good, if the signature were.
+    fn would_admit(&self, token: &str, now: Timestamp) -> bool {
+        let judge = || -> Result<VerifiedToken, JwtError> {
+            let parts = Parts::split(token)?;
+            let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
+            let header = decode_header(parts.header, &mut small, &mut large)?;
+            let algorithm = Header::default().read(header)?;
+            let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
+            self.rules.admit(String::from_utf8(payload).map_err(not_base64url)?, algorithm, now)
+        };
+        judge().is_ok()
     }
 
     /// Verifies form, header and signature only, and returns the payload's bytes.

@@ -121,7 +121,23 @@ pub trait KeyStore: Send + Sync + 'static {
     /// When the store can't tell. The request is then refused with 503.
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError>;
 
-    /// The same for a store that has the answer in memory, without a future; `None` means that
+    /// The same for a key that may have come here since it was looked for: after
+    /// [`find`](Self::find) did not find this digest, former ones of the same key were asked for, and
+    /// were not found either. Keys move to the digest of now, so that this one must have been looked
+    /// for last.
+    ///
+    /// A store that answers from memory must not answer with what `find` has put there, only with
+    /// what this has; all others need not have this method. A store that passes calls on to another
+    /// passes this on, too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find).
+    async fn find_again(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.find(digest).await
+    }
+
+    /// As [`find`](Self::find), for a store that has the answer in memory, without a future; `None` means that
     /// [`find`](Self::find) must be asked, which is what a store on a network answers.
     fn peek(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
         let _ = digest;
@@ -151,6 +167,10 @@ pub trait TenantDirectory: Send + Sync + 'static {
 impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
         (**self).find(digest).await
+    }
+
+    async fn find_again(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).find_again(digest).await
     }
 
     fn peek(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {

@@ -38,13 +38,16 @@
 //! Nothing is lost on such a stop while the store works. What is lost otherwise is counted:
 //! [`UsageRecorder::dropped`]. Memory is bounded, whatever clients do: by rows, and by endpoints.
 //!
-//! These are numbers to look at, not to bill by: a process that is killed loses a few seconds, and a
-//! store that fails after it has written is written to again.
+//! These are numbers to look at, not to bill by. A process that is killed loses what it counted since
+//! the last write. Otherwise each use is written **at least once**: a batch of up to 100 rows is
+//! written again when the store reported a failure although it had written, which
+//! [`UsageRecorder::failed`] bounds, and when the future that wrote it was dropped.
 
 mod endpoints;
 mod layer;
 mod recorder;
 mod table;
+mod writes;
 
 pub use endpoints::Endpoints;
 pub use layer::{UsageLayer, UsageService};

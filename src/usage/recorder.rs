@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table::Table;
+use super::writes::Writes;
 use super::{Endpoints, UsageLayer};
 use crate::signal::Signal;
 use crate::store::{StoreError, UsageStore, Use};
@@ -32,6 +33,7 @@ pub struct UsageRecorder {
 
 struct Shared {
     table: Table,
+    writes: Writes,
     signal: Signal,
     failed: AtomicU64,
 }
@@ -64,7 +66,8 @@ impl UsageRecorder {
 
     fn of(rows: usize, endpoints: usize) -> Self {
         let (table, signal) = (Table::new(rows, endpoints), Signal::default());
-        let shared = Shared { table, signal, failed: AtomicU64::new(0) };
+        let writes = Writes::default();
+        let shared = Shared { table, writes, signal, failed: AtomicU64::new(0) };
         Self { shared: Arc::new(shared), clock: Arc::new(SystemClock::new()) }
     }
 
@@ -144,15 +147,35 @@ impl UsageRecorder {
     }
 
     /// Writes what was counted until now; for whoever has a scheduler and needs no
-    /// [`run`](Self::run). What another call is writing at the moment is not waited for.
+    /// [`run`](Self::run), and for whoever must read what was counted.
+    ///
+    /// What another call has taken to write is waited for, and written here if that call gives it
+    /// up: after `Ok` all that was counted before is in the store, whoever wrote it. So the other
+    /// call must be polled meanwhile, or dropped.
+    ///
+    /// A future that is dropped while it writes may have written: its batch of up to 100 rows is
+    /// written again.
     ///
     /// # Errors
     ///
-    /// The store's; what was not written is kept.
+    /// The store's; what was not written is kept. A batch of which the store reports a failure after
+    /// it has written it is written again.
     pub async fn flush<S: UsageStore + ?Sized>(&self, store: &S) -> Result<(), StoreError> {
+        let writes = &self.shared.writes;
+        loop {
+            let given_up = writes.given_up();
+            self.write_all(store).await?;
+            writes.ended().await;
+            if writes.given_up() == given_up {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn write_all<S: UsageStore + ?Sized>(&self, store: &S) -> Result<(), StoreError> {
         let mut next = 0;
         loop {
-            let mut batch = Batch { shared: &self.shared, uses: self.shared.take(&mut next) };
+            let mut batch = Batch::take(&self.shared, &mut next);
             if batch.uses.is_empty() {
                 return Ok(());
             }
@@ -176,7 +199,8 @@ impl UsageRecorder {
         self.shared.table.dropped()
     }
 
-    /// How often the store has failed. What it did not write was kept.
+    /// How often the store has failed to write a batch of up to 100 rows. What it did not write was
+    /// kept; what it wrote all the same is counted twice.
     pub fn failed(&self) -> u64 {
         self.shared.failed.load(Ordering::Relaxed)
     }
@@ -202,10 +226,16 @@ impl Shared {
 /// it is dropped.
 struct Batch<'r> {
     shared: &'r Shared,
+    number: u64,
     uses: Vec<Use>,
 }
 
-impl Batch<'_> {
+impl<'r> Batch<'r> {
+    fn take(shared: &'r Shared, next: &mut usize) -> Self {
+        let number = shared.writes.begin();
+        Self { shared, number, uses: shared.take(next) }
+    }
+
     async fn write<S: UsageStore + ?Sized>(&mut self, store: &S) -> Result<(), StoreError> {
         while !self.uses.is_empty() {
             let start = self.uses.len().saturating_sub(BATCH);
@@ -223,7 +253,9 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
+        let is_given_up = !self.uses.is_empty();
         self.shared.table.put_back(std::mem::take(&mut self.uses));
+        self.shared.writes.end(self.number, is_given_up);
     }
 }
 

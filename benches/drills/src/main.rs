@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/drills/Cargo.toml -- revocation [REVOCATIONS]
+//! cargo run --release --manifest-path benches/drills/Cargo.toml -- jwks [TOKENS]
 //! ```
 //!
 //! Each prints tables, and in its last line what was promised and what was seen. It ends with failure
 //! when a promise was broken. Servers are private ones on loopback, in temporary folders.
 
+mod jwks;
 mod process;
 mod report;
 mod revocation;
@@ -21,9 +23,10 @@ async fn main() -> Result<ExitCode, Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["revocation", ref counts @ ..] => Ok(revocation::drill(count(counts, 1_000)?).await),
+        ["jwks", ref counts @ ..] => jwks::drill(count(counts, 100_000)?).await,
         [revocation::NODE] => revocation::node().await.map(|()| ExitCode::SUCCESS),
         _ => {
-            eprintln!("drills: revocation [REVOCATIONS]");
+            eprintln!("drills: revocation [REVOCATIONS] | jwks [TOKENS]");
             Ok(ExitCode::FAILURE)
         }
     }

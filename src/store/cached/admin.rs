@@ -115,12 +115,15 @@ struct Stale<'c, S> {
 impl<S> Drop for Stale<'_, S> {
     fn drop(&mut self) {
         for mut what in self.what.drain(..) {
-            if let Invalidation::Key { state, .. } = &mut what
-                && !self.done
-            {
-                *state = KeyState::Unknown;
+            if let Invalidation::Key { digest, state } = &mut what {
+                if !self.done {
+                    *state = KeyState::Unknown;
+                }
+                // A higher revision in memory is no newer one, if the key was removed and made again
+                // elsewhere.
+                let _ = self.cache.invalidate(&Invalidation::key(*digest));
             }
-            // Can only fail when every read does, too.
+            // After a panic it is dropped, and nothing is put in any more.
             let _ = self.cache.invalidate(&what);
             if let Some(feed) = &self.cache.settings.announce {
                 feed.publish(what);

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::cache::Poisoned;
 use super::{Cached, nanos};
 use crate::store::KeyStore;
 use crate::store::feed::{Feed, Heard};
@@ -47,8 +46,8 @@ impl<S: KeyStore> Cached<S> {
         loop {
             let followed = match feed.next().await {
                 Ok(Heard::Alive { age }) => self.hear(number, age),
-                Ok(Heard::Changed(what)) => self.invalidate(&what).map(|()| true).or(Ok(false)),
-                Ok(Heard::Ended) => self.records.lose_feed(number).map(|_| false),
+                Ok(Heard::Changed(what)) => self.invalidate(&what).is_ok(),
+                Ok(Heard::Ended) => false,
                 Err(error) => {
                     trace::feed_failed(&error);
                     let followed = self.records.lose_feed(number);
@@ -56,18 +55,19 @@ impl<S: KeyStore> Cached<S> {
                     followed
                 }
             };
-            // With a poisoned cache every read fails: there is nothing left to keep up to date.
-            if !followed.unwrap_or(false) {
+            // After a panic in the cache not all that is told can be taken in any more.
+            if !followed {
+                self.records.lose_feed(number);
                 return;
             }
         }
     }
 
-    fn hear(&self, feed: u64, age: Duration) -> Result<bool, Poisoned> {
+    fn hear(&self, feed: u64, age: Duration) -> bool {
         let now = self.now();
         let heard = now.saturating_sub(nanos(age));
         let until = heard.saturating_add(nanos(self.settings.lease));
-        self.records.hear(feed, heard, until, now)
+        self.records.hear(feed, heard, until, now).unwrap_or(false)
     }
 }
 

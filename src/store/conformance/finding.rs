@@ -24,6 +24,20 @@ pub async fn an_inserted_key_is_found_by_digest_and_by_id(store: impl KeyAdmin) 
     }
 }
 
+/// [`KeyStore::find_again`](crate::store::KeyStore::find_again): a key that came meanwhile is found,
+/// and one that is not there is not.
+pub async fn who_asks_again_is_answered_with_what_is(store: impl KeyAdmin) {
+    for _ in 0..2 {
+        assert!(find(&store, "k1").await.is_none());
+        assert!(must(store.find_again(key("k1").digest()).await).is_none());
+    }
+    must(store.insert(key("k1")).await);
+    for _ in 0..2 {
+        let found = must(store.find_again(key("k1").digest()).await);
+        assert_eq!(found.map(|record| facts(&record)), Some(facts(&key("k1"))));
+    }
+}
+
 /// All facts of a record come back as they were, by each of the three ways to read it.
 pub async fn every_field_comes_back(store: impl KeyAdmin) {
     let everything = key("k2").with_access(Access::Full);

@@ -22,6 +22,7 @@ macro_rules! __conformance_clauses {
             $($what)*;
             finding::an_unknown_digest_is_none,
             finding::an_inserted_key_is_found_by_digest_and_by_id,
+            finding::who_asks_again_is_answered_with_what_is,
             finding::every_field_comes_back,
             finding::what_is_absent_stays_absent,
             finding::texts_come_back_as_they_were,

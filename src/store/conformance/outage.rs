@@ -17,6 +17,7 @@ fn must_be_away<T: Debug>(result: Result<T, StoreError>) {
 /// [`KeyStore::find`](crate::store::KeyStore::find): the gate answers 503, not 401.
 pub async fn find_says_that_the_store_is_unavailable(store: impl KeyAdmin) {
     must_be_away(store.find(key("k1").digest()).await);
+    must_be_away(store.find_again(key("k1").digest()).await);
 }
 
 /// [`KeyAdmin::get`].

@@ -64,6 +64,8 @@ struct Queue(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     messages: VecDeque<Message>,
+    /// After these messages there is nothing more.
+    ended: bool,
     waker: Option<Waker>,
 }
 
@@ -118,42 +120,59 @@ impl LocalFeed {
         self.send(|| Message::Ended);
     }
 
+    /// All hear messages in one order. Wakers are called, and queues dropped, when the locks are
+    /// free: they may run anything.
     fn send(&self, message: impl Fn() -> Message) {
         let queues = lock(&self.queues);
-        queues.iter().filter_map(Weak::upgrade).for_each(|queue| queue.push(message()));
+        let told = queues.iter().filter_map(Weak::upgrade).map(|queue| {
+            let waker = queue.push(message());
+            (queue, waker)
+        });
+        let told: Vec<_> = told.collect();
+        drop(queues);
+        told.into_iter().filter_map(|(_, waker)| waker).for_each(Waker::wake);
     }
 }
 
 impl Queue {
-    fn push(&self, message: Message) {
+    /// Puts a message in; who is to be woken for it.
+    fn push(&self, message: Message) -> Option<Waker> {
         let mut waiting = lock(&self.0);
         waiting.put(message);
-        let waker = waiting.waker.take();
-        drop(waiting);
-        waker.into_iter().for_each(Waker::wake);
+        waiting.waker.take()
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Message> {
         let mut waiting = lock(&self.0);
-        match waiting.messages.pop_front() {
-            Some(message) => Poll::Ready(message),
-            None => {
-                waiting.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(message) = waiting.next() {
+            return Poll::Ready(message);
         }
+        let former = waiting.waker.replace(cx.waker().clone());
+        drop(waiting);
+        drop(former);
+        Poll::Pending
     }
 }
 
 impl Waiting {
-    /// A beat says all that the one just before it does.
+    fn next(&mut self) -> Option<Message> {
+        self.messages.pop_front().or(self.ended.then_some(Message::Ended))
+    }
+
+    /// A beat says all that the one just before it does. The end takes no room: it is not lost to
+    /// whoever is far behind, and nothing comes after it.
     fn put(&mut self, message: Message) {
-        if let (Message::Beat(now), Some(Message::Beat(last))) =
-            (&message, self.messages.back_mut())
-        {
-            *last = *now;
+        if self.ended {
             return;
         }
+        match (message, self.messages.back_mut()) {
+            (Message::Ended, _) => self.ended = true,
+            (Message::Beat(now), Some(Message::Beat(last))) => *last = now,
+            (message, _) => self.queue(message),
+        }
+    }
+
+    fn queue(&mut self, message: Message) {
         if self.messages.len() >= WAITING {
             self.messages.clear();
             self.messages.push_back(Message::Changed(Invalidation::Everything));

@@ -2,7 +2,7 @@
 
 use loom::future::block_on;
 
-use crate::cache::Failure;
+use crate::cache::{Asked, Failure};
 use crate::world::{GOOD, World, every_order, go, poll_and_drop};
 
 #[test]
@@ -33,7 +33,8 @@ fn a_leader_that_is_dropped_strands_nobody() {
         let world = World::of(Some(GOOD));
         let leaving = go(&world, |world| {
             let never = std::future::pending;
-            let asked = world.cache.resolve(&crate::world::KEY, || crate::world::NOW, never);
+            let asked =
+                world.cache.resolve(&crate::world::KEY, Asked::Once, || crate::world::NOW, never);
             poll_and_drop(asked, 1);
         });
         let waiting = go(&world, World::ask);

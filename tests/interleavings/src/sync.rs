@@ -1,4 +1,35 @@
 //! What the core synchronises with, modelled.
 
+pub(super) use loom::sync::Mutex;
 pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
-pub(super) use loom::sync::{Mutex, RwLock};
+
+use std::collections::BTreeMap;
+
+/// A map of which each call is one step, and none waits for another but for that.
+pub(super) struct Map<V>(Mutex<BTreeMap<[u8; 32], V>>);
+
+impl<V> Map<V> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    pub(super) fn read<T>(&self, digest: &[u8; 32], read: impl FnOnce(&V) -> T) -> Option<T> {
+        self.0.lock().unwrap().get(digest).map(read)
+    }
+
+    pub(super) fn put(&self, digest: [u8; 32], value: V) {
+        self.0.lock().unwrap().insert(digest, value);
+    }
+
+    pub(super) fn remove(&self, digest: &[u8; 32]) {
+        self.0.lock().unwrap().remove(digest);
+    }
+
+    pub(super) fn pick(&self, pick: impl Fn(&V) -> bool) -> Vec<[u8; 32]> {
+        let map = self.0.lock().unwrap();
+        map.iter().filter(|(_, value)| pick(value)).map(|(digest, _)| *digest).collect()
+    }
+}
+
+/// The least that may do.
+pub(super) const FEW: usize = 1;

@@ -7,7 +7,7 @@ use loom::future::block_on;
 use loom::model::Builder;
 use loom::sync::Mutex;
 
-use crate::cache::{Answer, Core, Digest, Fetched, News, Value};
+use crate::cache::{Answer, Asked, Core, Digest, Fetched, News, Value};
 
 pub(crate) const KEY: Digest = [7; 32];
 /// Nothing here takes time, except where a test says so.
@@ -53,7 +53,7 @@ impl World {
     }
 
     pub(crate) async fn resolve(&self) -> Answer<Record, &'static str> {
-        self.cache.resolve(&KEY, || NOW, || self.query()).await
+        self.cache.resolve(&KEY, Asked::Once, || NOW, || self.query()).await
     }
 
     /// A request: from memory, or by the store.

@@ -1,6 +1,6 @@
 //! A table that never holds more than its capacity.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
 
 use hashbrown::HashTable;
 
@@ -14,73 +14,48 @@ pub(super) struct Bounded<V> {
     hand: usize,
 }
 
-/// Of the size of a cache line with a pointer in it, and in one of its own: to look at an entry is
-/// to wait for memory once.
-#[repr(align(64))]
-pub(super) struct Entry<V> {
-    pub(super) digest: Digest,
-    pub(super) value: V,
-    /// When the question was asked that this answers.
-    pub(super) born: u64,
-    pub(super) until: u64,
-    /// Asked for since the hand came by. No other memory depends on it.
-    used: AtomicBool,
+struct Entry<V> {
+    digest: Digest,
+    value: V,
+    until: u64,
+    /// Asked for since the hand came by.
+    used: Cell<bool>,
 }
 
-impl<V> Entry<V> {
-    pub(super) fn new(digest: Digest, value: V, born: u64, until: u64) -> Self {
-        Self { digest, value, born, until, used: AtomicBool::new(false) }
-    }
-}
-
-impl<V> Bounded<V> {
+impl<V: Copy> Bounded<V> {
     /// Room for `capacity` entries, at least 1.
     pub(super) fn new(capacity: usize) -> Self {
         Self { entries: HashTable::new(), capacity: capacity.max(1), hand: 0 }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// The value, if it is good at `now`; it then counts as used.
+    pub(super) fn get(&self, hash: u64, digest: &Digest, now: u64) -> Option<V> {
+        let entry = self.entries.find(hash, |entry| entry.digest == *digest)?;
+        entry.used.set(true);
+        (now < entry.until).then_some(entry.value)
     }
 
-    pub(super) fn get(&self, hash: u64, digest: &Digest) -> Option<&Entry<V>> {
-        self.entries.find(hash, |entry| entry.digest == *digest)
-    }
-
-    /// The entry, if it is good at `now`; it then counts as used.
-    #[inline]
-    pub(super) fn fresh(&self, hash: u64, digest: &Digest, now: u64) -> Option<&Entry<V>> {
-        let entry = self.get(hash, digest).filter(|entry| now < entry.until)?;
-        // A write would take the line from other processors' caches each time.
-        if !entry.used.load(Ordering::Relaxed) {
-            entry.used.store(true, Ordering::Relaxed);
+    /// Puts a value in that is good from `now` until `until`, for the one with the same digest or for
+    /// another if there is no room.
+    pub(super) fn put(
+        &mut self,
+        hash: u64,
+        (digest, value): (Digest, V),
+        (now, until): (u64, u64),
+        hasher: &impl Hash,
+    ) {
+        self.remove(hash, &digest);
+        if self.entries.len() >= self.capacity {
+            self.make_room(now);
         }
-        Some(entry)
-    }
-
-    /// Puts an entry in, for the one with the same digest or for another if there is no room; true
-    /// if another had to go.
-    pub(super) fn put(&mut self, hash: u64, entry: Entry<V>, hasher: &impl Hash) -> bool {
-        let replaced = self.remove(hash, &entry.digest);
-        let full = !replaced && self.entries.len() >= self.capacity;
-        if full {
-            self.make_room(entry.born);
-        }
+        let entry = Entry { digest, value, until, used: Cell::new(false) };
         self.entries.insert_unique(hash, entry, |entry| hasher.hash(&entry.digest));
-        full
     }
 
-    pub(super) fn remove(&mut self, hash: u64, digest: &Digest) -> bool {
-        let found = self.entries.find_entry(hash, |entry| entry.digest == *digest);
-        found.map(|entry| drop(entry.remove())).is_ok()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.entries.clear();
-    }
-
-    pub(super) fn retain(&mut self, keep: impl Fn(&V) -> bool) {
-        self.entries.retain(|entry| keep(&entry.value));
+    pub(super) fn remove(&mut self, hash: u64, digest: &Digest) {
+        if let Ok(entry) = self.entries.find_entry(hash, |entry| entry.digest == *digest) {
+            entry.remove();
+        }
     }
 
     /// Drops the next entry that is past its time or was not asked for since the hand came by last.
@@ -91,8 +66,7 @@ impl<V> Bounded<V> {
             self.hand = (self.hand + 1) % buckets;
             let Ok(found) = self.entries.get_bucket_entry(self.hand) else { continue };
             let entry = found.get();
-            let used = entry.used.swap(false, Ordering::Relaxed);
-            if !used || entry.until <= now {
+            if !entry.used.take() || entry.until <= now {
                 found.remove();
                 return;
             }

@@ -4,7 +4,7 @@
 //! Such an answer must neither be kept nor be believed.
 
 use super::bounded::Bounded;
-use super::{Digest, Entry, Hash, Value};
+use super::{Digest, Hash, Value};
 
 /// How long an announcement is remembered, in nanoseconds: a minute, more than replicas lag.
 const REMEMBERED: u64 = 60_000_000_000;
@@ -48,13 +48,12 @@ impl Fences {
         now: u64,
         hasher: &impl Hash,
     ) {
-        let known = self.0.fresh(hash, digest, now).map(|entry| entry.value);
-        match merge(known, news) {
+        match merge(self.0.get(hash, digest, now), news) {
             Some(news) => {
-                let entry = Entry::new(*digest, news, now, now.saturating_add(REMEMBERED));
-                self.0.put(hash, entry, hasher);
+                let until = now.saturating_add(REMEMBERED);
+                self.0.put(hash, (*digest, news), (now, until), hasher);
             }
-            None => drop(self.0.remove(hash, digest)),
+            None => self.0.remove(hash, digest),
         }
     }
 
@@ -65,8 +64,7 @@ impl Fences {
         found: Option<&V>,
         now: u64,
     ) -> Standing {
-        let known = self.0.fresh(hash, digest, now).map(|entry| entry.value);
-        known.map_or(Standing::UpToDate, |news| news.judge(found))
+        self.0.get(hash, digest, now).map_or(Standing::UpToDate, |news| news.judge(found))
     }
 }
 

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::flight::{End, Flight};
-use super::shard::Settled;
-use super::{Answer, Core, Digest, Failure, Fetched, Value};
+use super::shard::{Landing, Settled};
+use super::{Answer, Asked, Core, Digest, Failure, Fetched, Value};
 
 /// How often a store is asked that answers with what was before an announcement. Once is enough for
 /// a question that an announcement has overtaken; more is patience with a replica.
@@ -16,6 +16,7 @@ pub(super) struct Lead<'c, V: Value, E> {
     core: &'c Core<V, E>,
     digest: Digest,
     hash: u64,
+    asked: Asked,
     flight: Arc<Flight<V, E>>,
     landed: bool,
 }
@@ -25,9 +26,10 @@ impl<'c, V: Value, E> Lead<'c, V, E> {
         core: &'c Core<V, E>,
         digest: Digest,
         hash: u64,
+        asked: Asked,
         flight: Arc<Flight<V, E>>,
     ) -> Self {
-        Self { core, digest, hash, flight, landed: false }
+        Self { core, digest, hash, asked, flight, landed: false }
     }
 
     /// Asks, and ends the flight with the answer.
@@ -52,11 +54,16 @@ impl<'c, V: Value, E> Lead<'c, V, E> {
 
     /// Until when others may believe the answer; `None` if nobody may.
     fn settle(&self, fetched: &Fetched<V>, born: u64) -> Result<Option<u64>, Failure<E>> {
+        let landing = Landing {
+            digest: &self.digest,
+            hash: self.hash,
+            flight: &self.flight,
+            answer: fetched,
+            asked: self.asked,
+            born,
+        };
         let shard = self.core.shard(self.hash);
-        let mut table = shard.table.write().map_err(|_| Failure::Poisoned)?;
-        let hasher = &self.core.hasher;
-        let settled = table.settle(self.hash, &self.digest, &self.flight, fetched, born, hasher);
-        drop(table);
+        let settled = shard.with(|table| table.settle(&self.core.entries, &landing))?;
         self.count(&settled);
         Ok(match settled {
             Settled::Kept { .. } => Some(born.saturating_add(fetched.fresh)),
@@ -85,9 +92,11 @@ impl<'c, V: Value, E> Lead<'c, V, E> {
     }
 
     fn release(&self) {
-        if let Ok(mut table) = self.core.shard(self.hash).table.write() {
+        // After a panic there is nobody left who would join.
+        let shard = self.core.shard(self.hash);
+        let _ = shard.purge(|table| {
             table.release(&self.digest, &self.flight);
-        }
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! Until when memory may be trusted without asking the store.
 
+use std::sync::PoisonError;
+
 use super::super::sync::{AtomicU64, Mutex, Ordering};
 use super::Poisoned;
 
@@ -70,13 +72,14 @@ impl Lease {
     }
 
     /// `feed` says that it can't be trusted until it is heard again. False if another is followed.
-    pub(super) fn lose(&self, feed: u64) -> Result<bool, Poisoned> {
-        let holder = self.holder.lock()?;
+    /// Trust can be taken after a panic, too.
+    pub(super) fn lose(&self, feed: u64) -> bool {
+        let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         let current = holder.feed == feed;
         if current {
             self.until.store(0, Ordering::Release);
         }
-        Ok(current)
+        current
     }
 
     /// For how long the feed has not been heard, when that is too long.

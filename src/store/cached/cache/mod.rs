@@ -1,14 +1,20 @@
 //! The cache without a store, a clock or keys: what is remembered, who asks, what is announced.
 //!
+//! What is remembered lies in one map that is read without a lock. The books beside it (who asks,
+//! what was announced, which entry goes when there is no room) lie in shards, each under a lock; and
+//! only who holds the lock of a digest's shard changes what the map says of it.
+//!
 //! Time is an argument: nanoseconds of a clock that never goes back. `tests/interleavings` compiles
 //! these files against loom and walks through all orders in which threads can meet here.
 
 mod bounded;
 mod counts;
+mod entry;
 mod fence;
 mod flight;
 mod lead;
 mod lease;
+mod ring;
 mod shard;
 
 use std::future::Future;
@@ -17,12 +23,13 @@ use std::sync::{Arc, PoisonError};
 
 use hashbrown::DefaultHashBuilder;
 
-use self::bounded::Entry;
-use self::counts::Counts;
+use self::counts::{Counts, Hits};
+use self::entry::Entry;
 use self::flight::{End, Flight};
 use self::lead::Lead;
 use self::lease::Lease;
 use self::shard::{Shard, Table};
+use super::sync::Map;
 
 pub(crate) use self::counts::Totals;
 pub(crate) use self::fence::News;
@@ -41,6 +48,14 @@ pub(crate) type Answer<V, E> = Result<Option<V>, Failure<E>>;
 pub(crate) trait Value: Clone {
     /// How often it was changed.
     fn revision(&self) -> u64;
+}
+
+/// How a question was put: what is known must have been found out by one like it, or a stronger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asked {
+    Once,
+    /// After the same key was looked for elsewhere, from where it may have come meanwhile.
+    Again,
 }
 
 /// An answer of the store.
@@ -99,10 +114,14 @@ impl Hash for DefaultHashBuilder {
     }
 }
 
+type Entries<V> = Map<Entry<V>>;
+
 pub(crate) struct Core<V, E> {
+    entries: Entries<V>,
     shards: Box<[Shard<V, E>]>,
     hasher: DefaultHashBuilder,
     lease: Lease,
+    hits: Hits,
     counts: Counts,
 }
 
@@ -120,19 +139,17 @@ impl<V: Value, E> Core<V, E> {
         let share = |all: usize, index| all / count + usize::from(index < all % count);
         let shards = (0..count).map(|index| Shard::new(share(known, index), share(unknown, index)));
         Self {
+            entries: Map::new(),
             shards: shards.collect(),
             hasher: DefaultHashBuilder::default(),
             lease: Lease::new(),
+            hits: Hits::default(),
             counts: Counts::default(),
         }
     }
 
-    #[inline]
     fn shard(&self, hash: u64) -> &Shard<V, E> {
-        // The low and the top bits place an entry inside the shard; these are neither. A product is
-        // as even as a remainder, and a division costs a tenth of a hit.
-        let middle = (hash >> 16) & 0xffff_ffff;
-        &self.shards[((middle * self.shards.len() as u64) >> 32) as usize]
+        &self.shards[hash as usize % self.shards.len()]
     }
 
     /// What is known from memory. `None` when the store has to be asked.
@@ -141,10 +158,13 @@ impl<V: Value, E> Core<V, E> {
         if !self.lease.is_held(now) {
             return None;
         }
-        let hash = self.hasher.hash(digest);
-        let shard = self.shard(hash);
-        let found = shard.table.read().ok()?.fresh(hash, digest, now)?;
-        shard.count(found.as_ref());
+        self.known(digest, Asked::Once, now)
+    }
+
+    #[inline]
+    fn known(&self, digest: &Digest, asked: Asked, now: u64) -> Option<Option<V>> {
+        let found = self.entries.read(digest, |entry| entry.answer(asked, now))??;
+        self.hits.count(found.is_some());
         Some(found)
     }
 
@@ -152,10 +172,12 @@ impl<V: Value, E> Core<V, E> {
     /// others may join.
     ///
     /// Whoever joins a flight that began earlier believes its answer only while memory would be
-    /// believed; a second flight began after whoever waits for it had come, and is always believed.
+    /// believed, and not that there is no key if it asks again; a second flight began after whoever
+    /// waits for it had come, and is always believed.
     pub(crate) async fn resolve<F>(
         &self,
         digest: &Digest,
+        asked: Asked,
         now: impl Fn() -> u64,
         fetch: impl Fn() -> F,
     ) -> Answer<V, E>
@@ -164,12 +186,12 @@ impl<V: Value, E> Core<V, E> {
     {
         let mut has_waited = false;
         loop {
-            match self.enter(digest, now(), has_waited)? {
+            match self.enter(digest, asked, now(), has_waited)? {
                 Entered::Answered(found) => return Ok(found),
                 Entered::Leads(lead) => return lead.ask(&now, fetch).await,
                 Entered::Joined(flight) => {
                     if let End::Landed { answer, until } = flight.ended().await
-                        && (has_waited || answer.is_err() || self.trusts(until, now()))
+                        && (has_waited || self.believes(&answer, asked, until, now()))
                     {
                         return answer;
                     }
@@ -179,26 +201,37 @@ impl<V: Value, E> Core<V, E> {
         }
     }
 
-    fn trusts(&self, until: u64, now: u64) -> bool {
-        now < until && self.lease.is_held(now)
+    /// True if the answer to an earlier question will do.
+    fn believes(&self, answer: &Answer<V, E>, asked: Asked, until: u64, now: u64) -> bool {
+        match answer {
+            Err(_) => true,
+            Ok(None) if asked == Asked::Again => false,
+            Ok(_) => now < until && self.lease.is_held(now),
+        }
     }
 
-    fn enter(&self, digest: &Digest, now: u64, again: bool) -> Result<Entered<'_, V, E>, Poisoned> {
+    fn enter(
+        &self,
+        digest: &Digest,
+        asked: Asked,
+        now: u64,
+        has_waited: bool,
+    ) -> Result<Entered<'_, V, E>, Poisoned> {
         let trusted = self.lease.is_held(now);
         let hash = self.hasher.hash(digest);
-        let shard = self.shard(hash);
-        let mut table = shard.table.write()?;
-        if let Some(found) = table.fresh(hash, digest, now).filter(|_| trusted) {
-            shard.count(found.as_ref());
-            return Ok(Entered::Answered(found));
-        }
-        let (flight, is_new) = table.flight(digest, Flight::new);
-        drop(table);
-        if !again {
+        let (flight, is_new) = match self.shard(hash).with(|table| {
+            // It may have come in since it was looked for without the lock.
+            let known = trusted.then(|| self.known(digest, asked, now)).flatten();
+            known.ok_or_else(|| table.flight(digest, Flight::new))
+        })? {
+            Ok(found) => return Ok(Entered::Answered(found)),
+            Err(flight) => flight,
+        };
+        if !has_waited {
             self.count_miss(trusted, is_new);
         }
         Ok(if is_new {
-            Entered::Leads(Lead::new(self, *digest, hash, flight))
+            Entered::Leads(Lead::new(self, *digest, hash, asked, flight))
         } else {
             Entered::Joined(flight)
         })
@@ -216,10 +249,7 @@ impl<V: Value, E> Core<V, E> {
 
     /// A key that was read less than `longest` ago, fresh or not, for a store that is away.
     pub(crate) fn verified(&self, digest: &Digest, now: u64, longest: u64) -> Option<V> {
-        let hash = self.hasher.hash(digest);
-        let table = self.shard(hash).table.read().ok()?;
-        let entry = table.known.get(hash, digest)?;
-        let value = (now.saturating_sub(entry.born) < longest).then(|| entry.value.clone())?;
+        let value = self.entries.read(digest, |entry| entry.verified(now, longest))??;
         self.counts.served_in_outage.add();
         Some(value)
     }
@@ -228,28 +258,43 @@ impl<V: Value, E> Core<V, E> {
     pub(crate) fn announce(&self, digest: &Digest, news: News, now: u64) -> Result<(), Poisoned> {
         self.counts.invalidations.add();
         let hash = self.hasher.hash(digest);
-        let mut table = self.shard(hash).table.write()?;
-        table.announce(hash, digest, news, now, &self.hasher);
-        Ok(())
+        self.shard(hash).purge(|table| {
+            table.announce(&self.entries, hash, digest, news, now, &self.hasher);
+        })
     }
 
     /// Drops all values of which `stale` says so.
+    ///
+    /// What is put in after the flights were recalled was asked for after this was called.
     pub(crate) fn drop_where(&self, stale: impl Fn(&V) -> bool) -> Result<(), Poisoned> {
         self.counts.invalidations.add();
-        self.each(|table| table.drop_where(&stale))
+        let is_stale = |entry: &Entry<V>| entry.found.as_ref().is_some_and(&stale);
+        let recalled = self.each(Table::recall);
+        let forgotten = self.entries.pick(is_stale).into_iter().map(|digest| {
+            let shard = self.shard(self.hasher.hash(&digest));
+            shard.purge(|table| table.forget(&self.entries, &digest))
+        });
+        all(forgotten).and(recalled)
     }
 
     /// Drops everything.
     pub(crate) fn empty(&self) -> Result<(), Poisoned> {
         self.counts.invalidations.add();
-        self.each(Table::empty)
+        self.empty_all()
     }
 
-    fn each(&self, change: impl Fn(&mut Table<V, E>)) -> Result<(), Poisoned> {
-        self.shards.iter().try_for_each(|shard| {
-            change(&mut *shard.table.write()?);
-            Ok(())
-        })
+    fn empty_all(&self) -> Result<(), Poisoned> {
+        self.each(|table| table.empty(&self.entries))
+    }
+
+    /// A bug while the shard of `digest` is changed.
+    #[cfg(test)]
+    pub(crate) fn panic_at(&self, digest: &Digest) {
+        let _ = self.shard(self.hasher.hash(digest)).with(|_| panic!("a bug"));
+    }
+
+    fn each(&self, work: impl Fn(&mut Table<V, E>)) -> Result<(), Poisoned> {
+        all(self.shards.iter().map(|shard| shard.purge(&work)))
     }
 
     /// Trusts memory only while a feed is heard, from now on; the feed's number.
@@ -266,11 +311,11 @@ impl<V: Value, E> Core<V, E> {
         until: u64,
         now: u64,
     ) -> Result<bool, Poisoned> {
-        self.lease.renew(feed, heard, until, now, || self.each(Table::empty))
+        self.lease.renew(feed, heard, until, now, || self.empty_all())
     }
 
     /// The feed can't be trusted until it is heard again. False if it is followed no more.
-    pub(crate) fn lose_feed(&self, feed: u64) -> Result<bool, Poisoned> {
+    pub(crate) fn lose_feed(&self, feed: u64) -> bool {
         self.lease.lose(feed)
     }
 
@@ -292,7 +337,13 @@ impl<V: Value, E> Core<V, E> {
             silent_for: self.lease.silent_for(now),
             ..Totals::default()
         };
+        self.hits.add_to(&mut totals);
         self.shards.iter().for_each(|shard| shard.add_to(&mut totals));
         totals
     }
+}
+
+/// All are done, whatever becomes of one.
+fn all(done: impl Iterator<Item = Result<(), Poisoned>>) -> Result<(), Poisoned> {
+    done.fold(Ok(()), Result::and)
 }

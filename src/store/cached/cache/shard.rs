@@ -1,27 +1,24 @@
-//! A part of the cache under a lock of its own.
+//! A part of the cache's books under a lock of its own.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use super::super::sync::RwLock;
-use super::bounded::{Bounded, Entry};
-use super::counts::{Count, Totals};
+use super::super::sync::Mutex;
+use super::counts::Totals;
+use super::entry::Entry;
 use super::fence::{Fences, News, Standing};
 use super::flight::Flight;
-use super::{Digest, Fetched, Hash, Value};
+use super::ring::Ring;
+use super::{Asked, Digest, Entries, Fetched, Hash, Poisoned, Value};
 
-pub(super) struct Shard<V, E> {
-    pub(super) table: RwLock<Table<V, E>>,
-    /// Beside the lock, whose line a hit has at hand anyway.
-    pub(super) hits: Count,
-    pub(super) unknown_hits: Count,
-}
+/// Whatever changes an entry holds the lock of its shard; whoever reads one does not.
+pub(super) struct Shard<V, E>(Mutex<Table<V, E>>);
 
-/// What is known, what is known not to be, and what is being asked.
+/// What has a place, what is being asked, and what was announced.
 pub(super) struct Table<V, E> {
-    pub(super) known: Bounded<V>,
+    known: Ring,
     /// In a budget of its own: a flood of keys that nobody issued pushes out none that somebody did.
-    pub(super) unknown: Bounded<()>,
+    unknown: Ring,
     flights: HashMap<Digest, Arc<Flight<V, E>>>,
     fences: Fences,
 }
@@ -36,46 +33,50 @@ pub(super) enum Settled {
     Outdated,
 }
 
+/// An answer of the store, and the question.
+pub(super) struct Landing<'f, V: Value, E> {
+    pub(super) digest: &'f Digest,
+    pub(super) hash: u64,
+    pub(super) flight: &'f Arc<Flight<V, E>>,
+    pub(super) answer: &'f Fetched<V>,
+    pub(super) asked: Asked,
+    pub(super) born: u64,
+}
+
 impl<V: Value, E> Shard<V, E> {
     pub(super) fn new(known: usize, unknown: usize) -> Self {
-        let table = Table {
-            known: Bounded::new(known),
-            unknown: Bounded::new(unknown),
+        Self(Mutex::new(Table {
+            known: Ring::new(known),
+            unknown: Ring::new(unknown),
             flights: HashMap::new(),
             fences: Fences::new(known),
-        };
-        let table = RwLock::new(table);
-        Self { table, hits: Count::default(), unknown_hits: Count::default() }
+        }))
+    }
+
+    /// For whatever asks or puts something in: not after a panic.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Table<V, E>) -> T) -> Result<T, Poisoned> {
+        Ok(work(&mut *self.0.lock()?))
     }
 
     pub(super) fn add_to(&self, totals: &mut Totals) {
-        totals.hits += self.hits.total();
-        totals.unknown_hits += self.unknown_hits.total();
-        if let Ok(table) = self.table.read() {
+        let count = |table: &mut Table<V, E>| {
             totals.known += table.known.len();
             totals.unknown += table.unknown.len();
-        }
+        };
+        // After a panic the count is a guess.
+        let _ = self.purge(count);
     }
 
-    #[inline]
-    pub(super) fn count(&self, found: Option<&V>) {
-        match found {
-            Some(_) => self.hits.add_about(),
-            None => self.unknown_hits.add_about(),
-        }
+    /// For whatever takes something out: after a panic, too.
+    pub(super) fn purge(&self, work: impl FnOnce(&mut Table<V, E>)) -> Result<(), Poisoned> {
+        let locked = self.0.lock();
+        let is_sound = locked.is_ok();
+        work(&mut *locked.unwrap_or_else(PoisonError::into_inner));
+        is_sound.then_some(()).ok_or(Poisoned)
     }
 }
 
 impl<V: Value, E> Table<V, E> {
-    /// What is known of a digest at `now`, from memory.
-    #[inline]
-    pub(super) fn fresh(&self, hash: u64, digest: &Digest, now: u64) -> Option<Option<V>> {
-        if let Some(entry) = self.known.fresh(hash, digest, now) {
-            return Some(Some(entry.value.clone()));
-        }
-        self.unknown.fresh(hash, digest, now).map(|_| None)
-    }
-
     /// The flight under way for a digest, or the one that `new` begins; true if it is new.
     pub(super) fn flight(
         &mut self,
@@ -102,15 +103,8 @@ impl<V: Value, E> Table<V, E> {
     /// Puts a flight's answer in, if nothing was announced since it began. The right to do so is the
     /// flight itself, standing in the table: whatever is announced takes it out, so that no answer,
     /// however late, undoes an announcement.
-    pub(super) fn settle(
-        &mut self,
-        hash: u64,
-        digest: &Digest,
-        flight: &Arc<Flight<V, E>>,
-        answer: &Fetched<V>,
-        born: u64,
-        hasher: &impl Hash,
-    ) -> Settled {
+    pub(super) fn settle(&mut self, entries: &Entries<V>, landing: &Landing<'_, V, E>) -> Settled {
+        let Landing { digest, hash, flight, answer, born, .. } = *landing;
         let standing = self.fences.judge(hash, digest, answer.found.as_ref(), born);
         if standing == Standing::Outdated {
             return Settled::Outdated;
@@ -118,34 +112,23 @@ impl<V: Value, E> Table<V, E> {
         if !self.release(digest, flight) || standing == Standing::Doubtful {
             return Settled::Unkept;
         }
-        let evicted = self.keep(hash, digest, answer, born, hasher);
-        Settled::Kept { evicted }
+        Settled::Kept { evicted: self.keep(entries, landing) }
     }
 
-    fn keep(
-        &mut self,
-        hash: u64,
-        digest: &Digest,
-        answer: &Fetched<V>,
-        born: u64,
-        hasher: &impl Hash,
-    ) -> bool {
-        let until = born.saturating_add(answer.fresh);
-        match answer.found.clone() {
-            Some(value) => {
-                self.unknown.remove(hash, digest);
-                self.known.put(hash, Entry::new(*digest, value, born, until), hasher)
-            }
-            None => {
-                self.known.remove(hash, digest);
-                self.unknown.put(hash, Entry::new(*digest, (), born, until), hasher)
-            }
-        }
+    fn keep(&mut self, entries: &Entries<V>, landing: &Landing<'_, V, E>) -> bool {
+        let Landing { digest, answer, asked, born, .. } = *landing;
+        self.forget(entries, digest);
+        let ring = if answer.found.is_some() { &mut self.known } else { &mut self.unknown };
+        let (place, evicted) = ring.take_place(entries, digest, born);
+        entries.put(*digest, Entry::new(answer, asked, born, place));
+        evicted
     }
 
-    /// Takes an announcement of one key in.
+    /// Takes an announcement of one key in. What is in doubt goes first, before anything that could
+    /// panic.
     pub(super) fn announce(
         &mut self,
+        entries: &Entries<V>,
         hash: u64,
         digest: &Digest,
         news: News,
@@ -153,26 +136,34 @@ impl<V: Value, E> Table<V, E> {
         hasher: &impl Hash,
     ) {
         self.flights.remove(digest);
-        self.unknown.remove(hash, digest);
-        let known = self.known.get(hash, digest).map(|entry| &entry.value);
+        let known = |found: &V| news.judge(Some(found)) == Standing::UpToDate;
         let up_to_date = matches!(news, News::Revision(_))
-            && known.is_some_and(|value| news.judge(Some(value)) == Standing::UpToDate);
+            && entries.read(digest, |kept| kept.found.as_ref().is_some_and(known)) == Some(true);
         if !up_to_date {
-            self.known.remove(hash, digest);
+            self.forget(entries, digest);
         }
         self.fences.raise(hash, digest, news, now, hasher);
     }
 
-    /// Drops what `stale` says of values; no flight under way may put its answer in.
-    pub(super) fn drop_where(&mut self, stale: impl Fn(&V) -> bool) {
+    /// Drops an entry.
+    pub(super) fn forget(&mut self, entries: &Entries<V>, digest: &Digest) {
+        let kept = entries.read(digest, |entry| (entry.found.is_some(), entry.place()));
+        if let Some((is_known, place)) = kept {
+            entries.remove(digest);
+            let ring = if is_known { &mut self.known } else { &mut self.unknown };
+            ring.leave(entries, digest, place);
+        }
+    }
+
+    /// No flight under way may put its answer in.
+    pub(super) fn recall(&mut self) {
         self.flights.clear();
-        self.known.retain(|value| !stale(value));
     }
 
     /// Drops everything.
-    pub(super) fn empty(&mut self) {
-        self.flights.clear();
-        self.known.clear();
-        self.unknown.clear();
+    pub(super) fn empty(&mut self, entries: &Entries<V>) {
+        self.recall();
+        self.known.empty(entries);
+        self.unknown.empty(entries);
     }
 }

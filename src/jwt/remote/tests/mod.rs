@@ -1,0 +1,3 @@
+//! Tests of what can't be seen from outside.
+
+mod flight;
