@@ -12,7 +12,9 @@ use crate::credential::{Credential, Sources};
 use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
-use crate::limit::{Caller, FailureBudget, Limits, Standings, Verdict};
+use crate::limit::{
+    Caller, CountError, Counted, FailureBudget, Limits, Pending, Standings, Verdict,
+};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
@@ -108,6 +110,12 @@ impl From<RejectionKind> for Refused {
     }
 }
 
+/// How far a request has come when all that is in memory has been asked.
+pub(crate) enum Admission {
+    Decided(Result<Option<Principal>, Rejection>),
+    Counting(Principal, Pending),
+}
+
 /// A question that a store has to answer.
 pub(crate) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -126,7 +134,13 @@ impl Authenticator {
             Identity::Asked(question) => question.await,
         };
         let mut told = Told::default();
-        let verdict = self.admit(request, answer, self.clock.now(), &mut told);
+        let verdict = match self.admit(request, answer, self.clock.now(), &mut told) {
+            Admission::Decided(verdict) => verdict,
+            Admission::Counting(principal, pending) => {
+                let counted = pending.await;
+                self.conclude(request, principal, counted, self.clock.now(), &mut told)
+            }
+        };
         Outcome { verdict, standings: told.standings, deprecation: told.deprecation }
     }
 
@@ -153,14 +167,44 @@ impl Authenticator {
         answer: Answer,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<Option<Principal>, Rejection> {
+    ) -> Admission {
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
-            Ok(None) => return Ok(None),
-            Err(refused) => return Err(self.refuse(request, refused, now)),
+            Ok(None) => return Admission::Decided(Ok(None)),
+            Err(refused) => {
+                return Admission::Decided(Err(self.refuse(request, refused, now)));
+            }
         };
         told.deprecation = principal.key().and_then(Deprecation::of);
-        let limited = self.count(request, &principal, now, &mut told.standings);
+        let limited = match self.count(request, &principal, now, &mut told.standings) {
+            Ok(Err(pending)) => return Admission::Counting(principal, pending),
+            Ok(Ok(verdict)) => limited(verdict),
+            Err(error) => Err(unavailable(error)),
+        };
+        Admission::Decided(self.finish(request, principal, limited, now))
+    }
+
+    /// The second half of a request that somebody else has counted.
+    pub(crate) fn conclude(
+        &self,
+        request: Head<'_>,
+        principal: Principal,
+        counted: Counted,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<Option<Principal>, Rejection> {
+        told.standings = counted.standings;
+        let limited = counted.verdict.map_err(unavailable).and_then(limited);
+        self.finish(request, principal, limited, now)
+    }
+
+    fn finish(
+        &self,
+        request: Head<'_>,
+        principal: Principal,
+        limited: Result<(), Rejection>,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, Rejection> {
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
             self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
@@ -298,18 +342,14 @@ impl Authenticator {
         principal: &Principal,
         now: Timestamp,
         standings: &mut Standings,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Result<Verdict, Pending>, CountError> {
         if self.limits.is_empty() {
-            return Ok(());
+            return Ok(Ok(Verdict::Admitted));
         }
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
-        match self.limits.take(&caller, now, standings) {
-            Ok(Verdict::Admitted) => Ok(()),
-            Ok(Verdict::Denied(wait)) => Err(limited(wait)),
-            Err(error) => Err(unavailable(error)),
-        }
+        self.limits.count(&caller, now, standings)
     }
 
     fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
@@ -391,11 +431,12 @@ fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
 }
 
-fn limited(wait: Option<std::time::Duration>) -> Rejection {
+fn limited(verdict: Verdict) -> Result<(), Rejection> {
     let rejection = Rejection::new(RejectionKind::RateLimited);
-    match wait {
-        Some(wait) => rejection.with_retry_after(wait),
-        None => rejection,
+    match verdict {
+        Verdict::Admitted => Ok(()),
+        Verdict::Denied(Some(wait)) => Err(rejection.with_retry_after(wait)),
+        Verdict::Denied(None) => Err(rejection),
     }
 }
 

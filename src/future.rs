@@ -1,4 +1,4 @@
-//! The only polling code: asking a store, calling the inner service, done.
+//! The only polling code: asking a store, counting elsewhere, calling the inner service, done.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::authenticator::Question;
 use crate::body::GateBody;
-use crate::gate::{Exit, Gate, Passage, Refusal};
+use crate::gate::{Counting, Exit, Gate, Passage, Refusal};
 
 pin_project! {
     /// The answer to come of a service behind a gate.
@@ -30,6 +30,7 @@ pin_project! {
     #[project = StateProjected]
     enum State<S, Req, F> {
         Asking { question: Question, held: Option<Box<(Request<Req>, S)>> },
+        Counting { counting: Option<Box<Counting>>, held: Option<Box<(Request<Req>, S)>> },
         Calling { #[pin] future: F, exit: Exit },
         Refused { refusal: Option<Refusal> },
     }
@@ -39,24 +40,35 @@ impl<S, Req> ResponseFuture<S, Req>
 where
     S: Service<Request<Req>>,
 {
+    // What is held is in a box, so that those who need not wait have no large future to move about.
+
     pub(crate) fn asking(
         gate: &Arc<Gate>,
         question: Question,
         request: Request<Req>,
         inner: S,
     ) -> Self {
-        // In a box, so that those who need not ask have no large future to move about.
         let state = State::Asking { question, held: Some(Box::new((request, inner))) };
         Self { state, gate: Arc::clone(gate) }
     }
 
-    pub(crate) fn decided(
+    pub(crate) fn counting(
         gate: &Arc<Gate>,
-        passage: Passage,
+        counting: Box<Counting>,
         request: Request<Req>,
-        inner: &mut S,
+        inner: S,
     ) -> Self {
-        Self { state: State::after(passage, request, inner), gate: Arc::clone(gate) }
+        let held = Some(Box::new((request, inner)));
+        let state = State::Counting { counting: Some(counting), held };
+        Self { state, gate: Arc::clone(gate) }
+    }
+
+    pub(crate) fn calling(gate: &Arc<Gate>, future: S::Future, exit: Exit) -> Self {
+        Self { state: State::Calling { future, exit }, gate: Arc::clone(gate) }
+    }
+
+    pub(crate) fn refused(gate: &Arc<Gate>, refusal: Refusal) -> Self {
+        Self { state: State::Refused { refusal: Some(refusal) }, gate: Arc::clone(gate) }
     }
 }
 
@@ -64,10 +76,16 @@ impl<S, Req> State<S, Req, S::Future>
 where
     S: Service<Request<Req>>,
 {
-    fn after(passage: Passage, request: Request<Req>, inner: &mut S) -> Self {
+    fn after(passage: Passage, held: Box<(Request<Req>, S)>) -> Self {
         match passage {
-            Passage::In(exit) => Self::Calling { future: inner.call(request), exit },
+            Passage::In(exit) => {
+                let (request, mut inner) = *held;
+                Self::Calling { future: inner.call(request), exit }
+            }
             Passage::Out(refusal) => Self::Refused { refusal: Some(refusal) },
+            Passage::Counting(counting) => {
+                Self::Counting { counting: Some(counting), held: Some(held) }
+            }
         }
     }
 }
@@ -84,9 +102,18 @@ where
             let next = match this.state.as_mut().project() {
                 StateProjected::Asking { question, held } => {
                     let answer = ready!(question.as_mut().poll(cx));
-                    let (mut request, mut inner) = *held.take().expect(POLLED);
-                    let passage = this.gate.decide(&mut request, answer, this.gate.now());
-                    State::after(passage, request, &mut inner)
+                    let mut held = held.take().expect(POLLED);
+                    let passage = this.gate.decide(&mut held.0, answer, this.gate.now());
+                    State::after(passage, held)
+                }
+                StateProjected::Counting { counting, held } => {
+                    let pending = &mut counting.as_mut().expect(POLLED).pending;
+                    let counted = ready!(Pin::new(pending).poll(cx));
+                    let counting = *counting.take().expect(POLLED);
+                    let mut held = held.take().expect(POLLED);
+                    let gate = &this.gate;
+                    let passage = gate.conclude(&mut held.0, counting, counted, gate.now());
+                    State::after(passage, held)
                 }
                 StateProjected::Calling { future, exit } => {
                     let response = ready!(future.poll(cx)?);

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response};
 
-use crate::authenticator::{Answer, Authenticator, Identity, Told};
+use crate::authenticator::{Admission, Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
 use crate::credential::has;
+use crate::limit::{Counted, Pending};
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
@@ -30,6 +31,15 @@ pub(crate) type Refusal = Response<Bytes>;
 pub(crate) enum Passage {
     In(Exit),
     Out(Refusal),
+    /// Not known yet: somebody else counts.
+    Counting(Box<Counting>),
+}
+
+/// A request whose caller is proved, while it is counted elsewhere.
+pub(crate) struct Counting {
+    pub(crate) pending: Pending,
+    principal: Principal,
+    told: Told,
 }
 
 /// What has to be remembered of a request for its answer.
@@ -57,10 +67,38 @@ impl Gate {
         answer: Answer,
         now: Timestamp,
     ) -> Passage {
+        let mut told = Told::default();
+        match self.authenticator.admit(Head::from(&*request), answer, now, &mut told) {
+            Admission::Decided(verdict) => self.let_in(request, verdict, told),
+            Admission::Counting(principal, pending) => {
+                Passage::Counting(Box::new(Counting { pending, principal, told }))
+            }
+        }
+    }
+
+    /// Judges a request that was counted.
+    pub(crate) fn conclude<B>(
+        &self,
+        request: &mut Request<B>,
+        counting: Counting,
+        counted: Counted,
+        now: Timestamp,
+    ) -> Passage {
+        let Counting { principal, mut told, .. } = counting;
+        let head = Head::from(&*request);
+        let verdict = self.authenticator.conclude(head, principal, counted, now, &mut told);
+        self.let_in(request, verdict, told)
+    }
+
+    fn let_in<B>(
+        &self,
+        request: &mut Request<B>,
+        verdict: Result<Option<Principal>, Rejection>,
+        told: Told,
+    ) -> Passage {
         let head = Head::from(&*request);
         let wire = Wire::of(head.method, head.headers);
-        let mut told = Told::default();
-        let principal = match self.authenticator.admit(head, answer, now, &mut told) {
+        let principal = match verdict {
             Ok(principal) => principal,
             Err(why) => {
                 let mut refusal = self.refusals.respond(why, &told.standings, wire);

@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::authenticator::Identity;
 use crate::body::GateBody;
 use crate::future::ResponseFuture;
-use crate::gate::Gate;
+use crate::gate::{Gate, Passage};
 use crate::head::Head;
 
 /// A service behind a gate; made by [`AuthLayer`](crate::AuthLayer).
@@ -51,10 +51,16 @@ where
     fn call(&mut self, mut request: Request<Req>) -> Self::Future {
         let now = self.gate.now();
         match self.gate.identify(Head::from(&request), now) {
-            Identity::Known(answer) => {
-                let passage = self.gate.decide(&mut request, answer, now);
-                ResponseFuture::decided(&self.gate, passage, request, &mut self.inner)
-            }
+            Identity::Known(answer) => match self.gate.decide(&mut request, answer, now) {
+                Passage::In(exit) => {
+                    ResponseFuture::calling(&self.gate, self.inner.call(request), exit)
+                }
+                Passage::Out(refusal) => ResponseFuture::refused(&self.gate, refusal),
+                Passage::Counting(counting) => {
+                    let inner = self.take_ready();
+                    ResponseFuture::counting(&self.gate, counting, request, inner)
+                }
+            },
             Identity::Asked(question) => {
                 let inner = self.take_ready();
                 ResponseFuture::asking(&self.gate, question, request, inner)

@@ -17,6 +17,7 @@ use keygate::{
 pub(crate) fn api(
     store: impl KeyStore,
     environment: Environment,
+    limit: Limit,
     failures: FailureBudget,
 ) -> Result<AuthLayer, ConfigError> {
     // Keys hold full access to their workspace. Its bills are for people.
@@ -28,11 +29,16 @@ pub(crate) fn api(
         .key_formats([KeyFormat::cvtk()])?
         .environment(environment)
         .routes(routes)
-        .limit(Limit::per_tenant(Quota::per_minute(1000)?))?
+        .limit(limit)?
         .failures(failures)
         .client_address(peer())
         .realm("convotic")?
         .render(Envelope::convotic()))
+}
+
+/// A thousand requests a minute for a workspace.
+pub(crate) fn limit() -> Result<Limit, ConfigError> {
+    Ok(Limit::per_tenant(Quota::per_minute(1000)?))
 }
 
 /// Opened by the cookie of a person who has signed in, and by nothing else.

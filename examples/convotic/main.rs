@@ -4,7 +4,7 @@
 //! never opens the API, and what people do there costs their programs no quota.
 //!
 //! ```text
-//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum
+//! LISTEN=127.0.0.1:3002 APP_ENV=production cargo run --example convotic --features axum,redis
 //!
 //! curl -i -X POST http://127.0.0.1:3002/auth/demo
 //! curl -X POST http://127.0.0.1:3002/dashboard/api-keys -H 'Cookie: __Host-session=eyJ…' \
@@ -17,6 +17,7 @@
 //! | `LISTEN` | `127.0.0.1:3002` | where to listen; port 0 takes a free one |
 //! | `APP_ENV` | `production` | or `staging`, where keys are test keys |
 //! | `JWT_SECRET` | random | at least 32 bytes; sessions survive a restart only with the same one |
+//! | `REDIS_URL` | none | where limits are counted for all copies; without it, in memory |
 
 mod api;
 mod dashboard;
@@ -31,9 +32,10 @@ use std::process::ExitCode;
 
 use axum::Router;
 use keygate::limit::FailureBudget;
+use keygate::limit::redis::RedisCounters;
 use keygate::session::Sessions;
 use keygate::store::MemoryStore;
-use keygate::{Clock, Environment, Quota, SystemClock, Timestamp};
+use keygate::{Clock, ConfigError, Environment, Limit, Quota, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::refusal::Refusal;
@@ -74,7 +76,8 @@ fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
     let failures = FailureBudget::new(Quota::per_minute(600)?);
-    let api = gates::api(store.clone(), settings.environment, failures.clone())?;
+    let limit = limit(settings.redis.as_deref())?;
+    let api = gates::api(store.clone(), settings.environment, limit, failures.clone())?;
     let dashboard = gates::dashboard(&sessions, failures)?;
     let app = App { store, sessions, environment: settings.environment };
     Ok(Router::new()
@@ -82,6 +85,16 @@ fn service(settings: &Settings) -> Result<Router, Box<dyn Error>> {
         .merge(dashboard::routes(&app).layer(dashboard))
         .fallback(not_found)
         .with_state(app))
+}
+
+/// Of all copies of the service together where they are given a server to count on; most requests are
+/// counted without asking it.
+fn limit(redis: Option<&str>) -> Result<Limit, ConfigError> {
+    let limit = gates::limit()?;
+    Ok(match redis {
+        Some(url) => limit.shared(RedisCounters::open(url)?.leased()),
+        None => limit,
+    })
 }
 
 async fn not_found() -> Refusal {

@@ -9,6 +9,8 @@ pub(crate) struct Settings {
     pub(crate) listen: String,
     pub(crate) environment: Environment,
     pub(crate) secret: Vec<u8>,
+    /// May hold a password, and so is never printed.
+    pub(crate) redis: Option<String>,
 }
 
 impl Settings {
@@ -20,6 +22,7 @@ impl Settings {
                 Some(secret) => secret.into_bytes(),
                 None => random_secret()?,
             },
+            redis: variable("REDIS_URL")?,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
+use keygate::limit::redis::RedisCounters;
 use keygate::policy::{ClientAddress, Routes};
 use keygate::{AuthLayer, ConfigError, Envelope, FailureBudget, Limit, Policy, Quota};
 
@@ -35,19 +36,23 @@ pub fn common(app: &App, settings: &Settings) -> Result<AuthLayer, ConfigError> 
         .jwt(app.issuer.verifier().build()?)
         .tenants(app.store.clone())
         .client_address(address)
-        .limit(hourly()?)?
+        .limit(hourly(settings)?)?
         .failures(FailureBudget::new(Quota::per_minute(600)?))
         .render(Envelope::g_tateth());
     Ok(gate)
 }
 
-/// A key has its own quota, or else that of its tenant's plan; so does a signed-in user.
-fn hourly() -> Result<Limit, ConfigError> {
+/// A key has its own quota, or else that of its tenant's plan; so does a signed-in user. Copies of
+/// the service share it where they are given a server to count on.
+fn hourly(settings: &Settings) -> Result<Limit, ConfigError> {
     let professional = Quota::per_hour(5_000)?;
     let limit = Limit::per_key(Quota::per_hour(500)?)
         .plan("professional", professional)
         .plan("premium", professional)
         .plan("enterprise", Quota::per_hour(50_000)?)
         .prefer_key_quota();
-    Ok(limit)
+    Ok(match &settings.redis {
+        Some(url) => limit.shared(RedisCounters::open(url)?.exact()),
+        None => limit,
+    })
 }

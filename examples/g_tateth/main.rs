@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! DATABASE_URL=sqlite:///var/tmp/g_tateth.db \
-//!   cargo run --example g_tateth --features axum,sqlite,postgres
+//!   cargo run --example g_tateth --features axum,sqlite,postgres,redis
 //! token=$(curl -s http://127.0.0.1:3001/api/v1/auth/login --json \
 //!   '{"email": "demo@example.com", "password": "demo-password"}' | jq -r .data.token)
 //! curl -s http://127.0.0.1:3001/api/v1/api-keys -H "Authorization: Bearer $token" --json \
@@ -26,6 +26,7 @@
 //! | `APP_ENV` | `production` (live keys, the default) or `staging` (test keys) |
 //! | `JWT_SECRET` | at least 32 bytes; random at each start unless set |
 //! | `DATABASE_URL` | `postgres://…`, `sqlite://…` or the path of a file; a temporary file unless set |
+//! | `REDIS_URL` | `redis://…`: limits are counted there, for all copies; in memory unless set |
 
 #![allow(unreachable_pub, reason = "in a program, `pub` means: for its other modules")]
 

@@ -16,6 +16,8 @@ pub struct Settings {
     pub environment: Environment,
     pub secret: Vec<u8>,
     pub place: Place,
+    /// Where limits are counted; a URL that may hold a password, and so is never printed.
+    pub redis: Option<String>,
 }
 
 impl Settings {
@@ -26,6 +28,7 @@ impl Settings {
             environment: environment(variable("APP_ENV")?.as_deref())?,
             secret: secret(variable("JWT_SECRET")?)?,
             place: Place::read(variable("DATABASE_URL")?.as_deref())?,
+            redis: variable("REDIS_URL")?,
         })
     }
 }

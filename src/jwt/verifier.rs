@@ -44,6 +44,16 @@ pub(crate) enum Attempt {
     Unsure(VerifiedToken),
 }
 
+impl From<Result<Admitted, JwtError>> for Attempt {
+    fn from(admitted: Result<Admitted, JwtError>) -> Self {
+        match admitted {
+            Ok(Admitted::Good(token)) => Self::Ended(Ok(token)),
+            Ok(Admitted::Unsure(token)) => Self::Unsure(token),
+            Err(error) => Self::Ended(Err(error)),
+        }
+    }
+}
+
 /// Verifies the tokens of one issuer. Cheap to clone.
 #[derive(Clone)]
 pub struct JwtVerifier {
@@ -171,11 +181,26 @@ impl JwtVerifier {
     /// Verifies with what is at hand, or says what has to be waited for.
     pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
         match self.admit(token, now) {
-            Ok(Admitted::Good(token)) => Attempt::Ended(Ok(token)),
-            Ok(Admitted::Unsure(token)) => Attempt::Unsure(token),
             // A token that its claims condemn is not worth a fetch.
-            Err(error) if error.lacks_key() && self.would_admit(token, now) => self.keys.ask(error),
-            Err(error) => Attempt::Ended(Err(error)),
+            Err(error) if error.lacks_key() && self.would_admit(token, now) => {
+                self.ask_for_key(token, now)
+            }
+            admitted => admitted.into(),
+        }
+    }
+
+    /// Keys that come between the look for one and the question for it are looked at before their
+    /// absence is believed.
+    fn ask_for_key(&self, token: &str, now: Timestamp) -> Attempt {
+        loop {
+            let seen = self.keys.generation(now);
+            let attempt = match self.admit(token, now) {
+                Err(error) if error.lacks_key() => self.keys.ask(error),
+                admitted => admitted.into(),
+            };
+            if !matches!(attempt, Attempt::Ended(Err(_))) || self.keys.generation(now) == seen {
+                return attempt;
+            }
         }
     }
 

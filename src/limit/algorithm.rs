@@ -73,7 +73,7 @@ pub(crate) fn consumed(quota: &Quota, state: State, now: u64) -> u64 {
 
 /// The state, and the time at which to look at it, when the clock says `now`.
 #[inline]
-fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
+pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
     if state.last.saturating_sub(now) > quota.nanos().max(PATIENCE) {
         (State { last: now, ..state }, now)
     } else {
@@ -84,7 +84,7 @@ fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
 /// The state at `at`, and how much of the window has passed then, which is found once: it takes the
 /// longest of all steps. GCRA has no windows.
 #[inline]
-fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
+pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
     match quota.algorithm() {
         Algorithm::FixedWindow => fixed::settle(quota, state, at),
         Algorithm::SlidingWindow => sliding::settle(quota, state, at),

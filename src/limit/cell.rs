@@ -137,14 +137,14 @@ impl Counter {
     }
 
     #[inline]
-    fn keep(&mut self, state: State) {
+    pub(super) fn keep(&mut self, state: State) {
         self.last = Packed::new(state.last);
         self.past = Packed::new(state.past);
         self.used = Packed::new(state.used);
     }
 
     #[inline]
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         State { last: self.last.get(), used: self.used.get(), past: self.past.get() }
     }
 }

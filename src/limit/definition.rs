@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::cell::LimitError;
 use super::identity::Identity;
 use super::quota::Quota;
+use super::remote::Remote;
 use super::seats::{self, Held};
 use super::standing::LimitName;
 use super::table::Table;
@@ -56,15 +57,17 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 pub struct Limit {
     table: Arc<Table>,
     name: LimitName,
-    sharing: Sharing,
+    pub(super) sharing: Sharing,
     quota: Quota,
     plans: BTreeMap<Box<str>, Quota>,
     prefers_key: bool,
     cost: Cost,
+    /// Where it is counted, if that is not in its table.
+    pub(super) remote: Option<Remote>,
 }
 
 #[derive(Clone)]
-enum Sharing {
+pub(super) enum Sharing {
     Tenant,
     Caller,
     Address { ipv6_prefix: u8 },
@@ -136,6 +139,7 @@ impl Limit {
             plans: BTreeMap::new(),
             prefers_key: false,
             cost: Cost::Fixed(1),
+            remote: None,
         }
     }
 
@@ -254,11 +258,20 @@ impl Limit {
         caller: &Caller<'a>,
         now: Timestamp,
     ) -> Result<Option<Claim<'a>>, LimitError> {
-        let own = self.own_quota(caller.principal());
-        let Some(identity) = self.identity(caller, own.is_some()) else { return Ok(None) };
-        let quota = own.unwrap_or_else(|| self.plan_quota(caller.principal()));
+        let Some((identity, quota)) = self.account(caller) else { return Ok(None) };
         let cell = self.cell(caller.principal(), &identity, quota, now)?;
         Ok(Some(Claim { limit: self, cell, quota: *quota, cost: self.cost_of(caller) }))
+    }
+
+    /// Whom the caller is counted for, and under which quota.
+    #[inline(always)]
+    pub(super) fn account<'c>(
+        &'c self,
+        caller: &'c Caller<'_>,
+    ) -> Option<(Identity<'c>, &'c Quota)> {
+        let own = self.own_quota(caller.principal());
+        let identity = self.identity(caller, own.is_some())?;
+        Some((identity, own.unwrap_or_else(|| self.plan_quota(caller.principal()))))
     }
 
     #[inline(always)]
@@ -305,7 +318,7 @@ impl Limit {
     }
 
     #[inline]
-    fn cost_of(&self, caller: &Caller<'_>) -> u64 {
+    pub(super) fn cost_of(&self, caller: &Caller<'_>) -> u64 {
         match &self.cost {
             Cost::Fixed(cost) => *cost,
             Cost::By(weigh) => weigh(caller),
@@ -322,7 +335,7 @@ pub(super) struct Claim<'a> {
 }
 
 #[inline]
-fn of_tenant(principal: &Principal) -> Identity<'_> {
+pub(super) fn of_tenant(principal: &Principal) -> Identity<'_> {
     match principal.tenant_id() {
         Some(tenant) => Identity::Tenant(tenant.as_str()),
         None => of_caller(principal),

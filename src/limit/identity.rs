@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use sha2::{Digest as _, Sha256};
 
 /// Never part of UTF-8, so it parts an issuer from a subject without doubt.
-const SEPARATOR: u8 = 0xFF;
+pub(super) const SEPARATOR: u8 = 0xFF;
 
 /// What is longer is kept as its digest. Clients have a say in their identities, up to the size of a
 /// header, and a table that is bounded in entries must be bounded in bytes.
@@ -75,9 +75,9 @@ fn masked(address: Ipv6Addr, prefix: u8) -> [u8; 16] {
 /// An identity in the form in which it is hashed and compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {
-    kind: u8,
-    head: &'a [u8],
-    tail: &'a [u8],
+    pub(super) kind: u8,
+    pub(super) head: &'a [u8],
+    pub(super) tail: &'a [u8],
 }
 
 impl Parts<'_> {

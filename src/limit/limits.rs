@@ -7,6 +7,7 @@ use super::algorithm::{Answer, Decision};
 use super::caller::Caller;
 use super::cell::{Counter, LimitError};
 use super::definition::{Claim, Limit};
+use super::remote::{CountError, Pending, Remote};
 use super::standing::{Standing, Standings};
 use crate::{ConfigError, Timestamp};
 
@@ -29,6 +30,8 @@ pub(crate) struct Limits {
     /// Places in `all`, in the order in which counters are locked: that of the tables, so that two
     /// gates that list the same limits in another order can't wait for each other.
     order: Arc<[usize]>,
+    /// There if one of them is counted elsewhere.
+    remote: Option<Remote>,
 }
 
 impl Limits {
@@ -48,7 +51,8 @@ impl Limits {
         }
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_unstable_by_key(|index| all[*index].table().id());
-        Ok(Self { all, order: order.into() })
+        let remote = all.iter().find_map(|limit| limit.remote.clone());
+        Ok(Self { all, order: order.into(), remote })
     }
 
     /// The same limits and one more.
@@ -68,6 +72,25 @@ impl Limits {
     /// True when the client's address may matter to one of them.
     pub(crate) fn look_at_address(&self) -> bool {
         self.all.iter().any(Limit::looks_at_address)
+    }
+
+    /// Counts the request as [`take`](Self::take) does, wherever that is; `Err` in the answer means
+    /// that somebody has to be asked first.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be counted.
+    #[inline]
+    pub(crate) fn count(
+        &self,
+        caller: &Caller<'_>,
+        now: Timestamp,
+        standings: &mut Standings,
+    ) -> Result<Result<Verdict, Pending>, CountError> {
+        match &self.remote {
+            None => Ok(Ok(self.take(caller, now, standings)?)),
+            Some(remote) => remote.count(&self.all, caller, now, standings),
+        }
     }
 
     /// Counts the request against all limits, or against none, and writes to `standings` where the

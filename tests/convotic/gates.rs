@@ -36,7 +36,9 @@ impl Gate {
     fn new(store: impl KeyStore, environment: Environment) -> Self {
         let clock = ManualClock::new(START);
         let failures = FailureBudget::new(Quota::per_minute(600).unwrap());
-        let layer = example::api(store, environment, failures).unwrap().clock(clock.clone());
+        let layer = example::api(store, environment, example::limit().unwrap(), failures)
+            .unwrap()
+            .clock(clock.clone());
         Self { layer, clock }
     }
 

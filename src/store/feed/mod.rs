@@ -47,18 +47,22 @@
 //! }
 //! ```
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod backoff;
 mod local;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(super) use self::backoff::Backoff;
 pub use self::local::{LocalFeed, Subscription};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisFeed;
 use super::StoreError;
 use super::cached::News;
 use crate::{KeyDigest, KeyId, TenantId};

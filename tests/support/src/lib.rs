@@ -5,12 +5,14 @@ mod allocations;
 mod client;
 mod postgres;
 mod proxy;
+mod redis;
 mod server;
 
 pub use allocations::{Counting, allocations, bytes};
 pub use client::{Answer, Call, Client};
 pub use postgres::{PASSWORD, Postgres};
 pub use proxy::{Network, Proxy};
+pub use redis::Redis;
 pub use server::Server;
 
 /// True where a service that is missing is a failure, not a reason to leave its tests out.

@@ -123,7 +123,8 @@ impl Drop for Server {
 /// The example with these variables, and none of the tester's own that would change it.
 fn command(name: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary(name));
-    command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV").env_remove("JWT_SECRET").env_remove("DATABASE_URL");
+    command.env("LISTEN", "127.0.0.1:0").env_remove("APP_ENV").env_remove("JWT_SECRET");
+    command.env_remove("DATABASE_URL").env_remove("REDIS_URL");
     command.envs(environment.iter().copied());
     command
 }

@@ -1,0 +1,153 @@
+//! The scripts that the server runs.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script};
+
+use super::key::Key;
+use super::slice::{Question, Reply};
+use crate::limit::algorithm::State;
+use crate::limit::quota::{Algorithm, Quota};
+
+/// A script, with the clock and the arithmetic that all of them share.
+macro_rules! script {
+    ($file:literal) => {
+        LazyLock::new(|| {
+            Source::new(concat!(
+                include_str!("scripts/time.lua"),
+                include_str!("scripts/count.lua"),
+                include_str!($file)
+            ))
+        })
+    };
+}
+
+static TAKE: LazyLock<Source> = script!("scripts/take.lua");
+static UNDO: LazyLock<Source> = script!("scripts/undo.lua");
+static SLICE: LazyLock<Source> = script!("scripts/slice.lua");
+
+struct Source {
+    text: &'static str,
+    script: Script,
+}
+
+impl Source {
+    fn new(text: &'static str) -> Self {
+        Self { text, script: Script::new(text) }
+    }
+}
+
+/// What a script is asked: one of several, all of which take keys and numbers.
+pub(super) struct Call {
+    source: &'static Source,
+    keys: Vec<String>,
+    numbers: Vec<u64>,
+}
+
+impl Call {
+    /// Takes each cost from its count, or none of them.
+    pub(super) fn take<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, u64)>) -> Self {
+        let mut call = Self::new(&TAKE);
+        for (key, quota, cost) in all {
+            call.push(key, &[number(quota.algorithm()), quota.limit(), micros(&quota), cost]);
+        }
+        call
+    }
+
+    /// Gives back what was taken at `at`, in microseconds.
+    pub(super) fn undo<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, u64)>, at: u64) -> Self {
+        let mut call = Self::new(&UNDO);
+        for (key, quota, cost) in all {
+            call.push(key, &[number(quota.algorithm()), quota.limit(), micros(&quota), cost, at]);
+        }
+        call
+    }
+
+    /// Asks for slices, tells what was spent, and gives back.
+    pub(super) fn slice<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, Question)>) -> Self {
+        let mut call = Self::new(&SLICE);
+        for (key, quota, q) in all {
+            let (limit, window) = (quota.limit(), micros(&quota));
+            call.push(key, &[limit, window, q.spent, q.back, q.of, q.need, q.want, q.least]);
+        }
+        call
+    }
+
+    fn new(source: &'static Source) -> Self {
+        Self { source, keys: Vec::new(), numbers: Vec::new() }
+    }
+
+    fn push(&mut self, key: &Key, numbers: &[u64]) {
+        self.keys.push(key.name.clone());
+        self.numbers.extend_from_slice(numbers);
+    }
+
+    /// The call by the script's hash, which works once the server has the script.
+    pub(super) fn by_hash(&self) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.source.script.get_hash());
+        self.finish(command)
+    }
+
+    /// The call with the script itself, which the server keeps.
+    pub(super) fn by_text(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(self.source.text);
+        self.finish(command)
+    }
+
+    fn finish(&self, mut command: Cmd) -> Cmd {
+        command.arg(self.keys.len()).arg(&self.keys).arg(&self.numbers);
+        command
+    }
+}
+
+fn number(algorithm: Algorithm) -> u64 {
+    match algorithm {
+        Algorithm::FixedWindow => 0,
+        Algorithm::SlidingWindow => 1,
+        Algorithm::Gcra => 2,
+    }
+}
+
+/// The server's clock counts microseconds. A window is a whole number of milliseconds.
+fn micros(quota: &Quota) -> u64 {
+    quota.nanos() / 1_000
+}
+
+/// What taking has come to.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) admitted: bool,
+    /// The server's time in microseconds.
+    pub(super) now: u64,
+    pub(super) states: Vec<State>,
+}
+
+/// Of what [`Call::take`] has asked about `quotas`. `None` for an answer that makes no sense.
+pub(super) fn taken(answer: &[u64], quotas: &[Quota]) -> Option<Taken> {
+    let (admitted, now, states) = match answer {
+        [admitted, now, states @ ..] if states.len() == quotas.len() * 3 => (admitted, now, states),
+        _ => return None,
+    };
+    let states = states.chunks_exact(3).zip(quotas).map(|(state, quota)| state_of(state, quota));
+    Some(Taken { admitted: *admitted == 1, now: *now, states: states.collect::<Option<_>>()? })
+}
+
+/// The same state in nanoseconds. GCRA's `past` is a part of a permit, in `1 / window`.
+fn state_of(state: &[u64], quota: &Quota) -> Option<State> {
+    let [last, used, past] = state else { return None };
+    let unit = if quota.algorithm() == Algorithm::Gcra { 1_000 } else { 1 };
+    Some(State { last: last.checked_mul(1_000)?, used: *used, past: past.checked_mul(unit)? })
+}
+
+/// Of what [`Call::slice`] has asked about `count` counts.
+pub(super) fn replies(answer: &[u64], count: usize) -> Option<Vec<Reply>> {
+    let [_now, replies @ ..] = answer else { return None };
+    let reply = |reply: &[u64]| match reply {
+        &[number, left, used, lent] => Some(Reply { number, left, used, lent }),
+        _ => None,
+    };
+    let replies: Vec<_> = replies.chunks(4).map(reply).collect::<Option<_>>()?;
+    (replies.len() == count).then_some(replies)
+}

@@ -1,0 +1,237 @@
+//! Nodes in any order of what can happen: requests, answers that come late or never, clocks that are
+//! not set alike and lag, and slices given back.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What happens next, to which node.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Request {
+        node: usize,
+        cost: u64,
+    },
+    /// The server answers what a node has asked.
+    Answer {
+        node: usize,
+    },
+    /// The answer arrives.
+    Arrive {
+        node: usize,
+    },
+    /// Question or answer is lost: the node gives up waiting.
+    Lose {
+        node: usize,
+    },
+    GiveBack {
+        node: usize,
+    },
+    /// What was taken for the last request that was admitted is given back.
+    Restore {
+        node: usize,
+    },
+    Pass {
+        nanos: u64,
+    },
+    /// A node's clock lags by so much from now on.
+    Lag {
+        node: usize,
+        lag: u64,
+    },
+}
+
+struct Node {
+    slice: Slice,
+    /// What its monotonic clock is ahead of the server's, so that no two agree.
+    ahead: u64,
+    /// By how much that lags at most: 10 ms.
+    lag: u64,
+    /// What it said last; it never goes back.
+    said: u64,
+    flight: Option<Flight>,
+    waiting: u64,
+    last: Option<(u64, u64)>,
+}
+
+struct Flight {
+    question: Question,
+    asked: u64,
+    reply: Option<Reply>,
+}
+
+struct World {
+    terms: Terms,
+    now: u64,
+    server: Server,
+    nodes: Vec<Node>,
+    /// Admitted in each of the server's windows.
+    admitted: BTreeMap<u64, u64>,
+    /// What each node has told last, and of which window.
+    shown: Vec<Option<(u64, u64)>>,
+}
+
+impl World {
+    fn new(terms: Terms, nodes: usize) -> Self {
+        let node = |n: usize| Node {
+            slice: Slice::default(),
+            ahead: n as u64 * 977 * SECOND,
+            lag: 0,
+            said: 0,
+            flight: None,
+            waiting: 0,
+            last: None,
+        };
+        Self {
+            terms,
+            now: START,
+            server: Server::default(),
+            nodes: (0..nodes).map(node).collect(),
+            admitted: BTreeMap::new(),
+            shown: vec![None; nodes],
+        }
+    }
+
+    fn clock(&mut self, node: usize) -> u64 {
+        let node = &mut self.nodes[node];
+        node.said = node.said.max(self.now - START + node.ahead + 10 * MILLI - node.lag);
+        node.said
+    }
+
+    fn happens(&mut self, event: Event) {
+        let count = self.nodes.len();
+        match event {
+            Event::Request { node, cost } => self.request(node % count, cost),
+            Event::Answer { node } => self.answer(node % count),
+            Event::Arrive { node } => self.arrive(node % count),
+            Event::Lose { node } => self.nodes[node % count].flight = None,
+            Event::GiveBack { node } => self.give_back(node % count),
+            Event::Restore { node } => self.restore(node % count),
+            Event::Pass { nanos } => self.now += nanos,
+            Event::Lag { node, lag } => self.nodes[node % count].lag = lag,
+        }
+    }
+
+    fn request(&mut self, index: usize, cost: u64) {
+        let (terms, now, window) = (self.terms, self.clock(index), self.now / bounds(self.terms).1);
+        let node = &mut self.nodes[index];
+        let look = node.slice.look(terms, now, cost);
+        match look {
+            Look::Fits(_) => {
+                node.slice.take(terms, now, cost);
+                node.last = node.slice.number().map(|number| (number, cost));
+                *self.admitted.entry(window).or_default() += cost;
+            }
+            Look::Ask => node.waiting = node.waiting.saturating_add(cost).min(1_000),
+            Look::Refused(_) | Look::Alone => {}
+        }
+        self.show(index, now);
+        let node = &mut self.nodes[index];
+        if matches!(look, Look::Ask | Look::Fits(true)) && node.flight.is_none() {
+            let question = node.slice.question(terms, now, std::mem::take(&mut node.waiting));
+            node.flight = Some(Flight { question, asked: now, reply: None });
+        }
+    }
+
+    /// What a client is told to be left never grows inside a window.
+    fn show(&mut self, index: usize, now: u64) {
+        let node = &mut self.nodes[index];
+        let Some((decision, end)) = node.slice.standing(self.terms, now) else { return };
+        let told = (end.as_nanos(), decision.remaining);
+        if let Some((before, least)) = self.shown[index].replace(told) {
+            assert!(before != told.0 || told.1 <= least, "{told:?} after {least}");
+        }
+        assert!(decision.remaining <= bounds(self.terms).0);
+    }
+
+    fn answer(&mut self, index: usize) {
+        let Some(flight) = &mut self.nodes[index].flight else { return };
+        if flight.reply.is_none() {
+            flight.reply = Some(self.server.answer(self.terms, flight.question, self.now));
+        }
+    }
+
+    fn arrive(&mut self, index: usize) {
+        let now = self.clock(index);
+        let node = &mut self.nodes[index];
+        let Some(Flight { question, asked, reply: Some(reply) }) = node.flight else { return };
+        node.flight = None;
+        node.slice.learn(self.terms, question, reply, asked, now);
+    }
+
+    fn give_back(&mut self, index: usize) {
+        let now = self.clock(index);
+        let node = &mut self.nodes[index];
+        if node.flight.is_none()
+            && let Some(question) = node.slice.give_back(self.terms, now)
+        {
+            node.flight = Some(Flight { question, asked: now, reply: None });
+        }
+    }
+
+    /// The request was refused by another limit at once, and so was not admitted.
+    fn restore(&mut self, index: usize) {
+        let window = self.now / bounds(self.terms).1;
+        let Some((number, cost)) = self.nodes[index].last.take() else { return };
+        if let Some(admitted) = self.admitted.get_mut(&window)
+            && number == window
+            && *admitted >= cost
+        {
+            *admitted -= cost;
+            self.nodes[index].slice.restore(self.terms, number, cost);
+        }
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let node = 0..4_usize;
+    prop_oneof![
+        12 => (node.clone(), 0..6_u64).prop_map(|(node, cost)| Event::Request { node, cost }),
+        5 => node.clone().prop_map(|node| Event::Answer { node }),
+        5 => node.clone().prop_map(|node| Event::Arrive { node }),
+        1 => node.clone().prop_map(|node| Event::Lose { node }),
+        1 => node.clone().prop_map(|node| Event::GiveBack { node }),
+        1 => node.clone().prop_map(|node| Event::Restore { node }),
+        2 => (node, 0..=10 * MILLI).prop_map(|(node, lag)| Event::Lag { node, lag }),
+        2 => (0..20 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
+        4 => (0..300 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
+        1 => (0..3 * SECOND).prop_map(|nanos| Event::Pass { nanos }),
+    ]
+}
+
+fn any_window() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(SECOND), Just(7 * SECOND), Just(60 * SECOND)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn leases_never_exceed_the_limit(
+        limit in prop_oneof![1..40_u64, 40..2_000_u64],
+        window in any_window(),
+        events in prop::collection::vec(any_event(), 1..600),
+    ) {
+        let mut world = World::new(leased(limit, window), 4);
+        events.into_iter().for_each(|event| world.happens(event));
+        for admitted in world.admitted.values() {
+            prop_assert!(*admitted <= limit, "{admitted} of {limit}");
+        }
+    }
+
+    #[test]
+    fn who_counts_ahead_stays_within_its_bound(
+        limit in prop_oneof![1..40_u64, 40..2_000_u64],
+        window in any_window(),
+        batch in 1..50_u64,
+        nodes in 1..5_usize,
+        events in prop::collection::vec(any_event(), 1..600),
+    ) {
+        let batch = batch.min(limit);
+        let mut world = World::new(ahead(limit, window, batch), nodes);
+        events.into_iter().for_each(|event| world.happens(event));
+        for admitted in world.admitted.values() {
+            prop_assert!(*admitted <= limit + nodes as u64 * batch, "{admitted} of {limit}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Limits that are counted elsewhere, in a build without such a place.
+
+use super::caller::Caller;
+use super::cell::LimitError;
+use super::definition::Limit;
+use super::limits::Verdict;
+use super::standing::Standings;
+use crate::Timestamp;
+
+pub(crate) type CountError = LimitError;
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Remote {}
+
+/// Nobody is asked.
+pub(crate) type Pending = std::future::Pending<Counted>;
+
+pub(crate) struct Counted {
+    pub(crate) verdict: Result<Verdict, CountError>,
+    pub(crate) standings: Standings,
+}
+
+impl Remote {
+    pub(super) fn count(
+        &self,
+        _: &[Limit],
+        _: &Caller<'_>,
+        _: Timestamp,
+        _: &mut Standings,
+    ) -> Result<Result<Verdict, Pending>, CountError> {
+        match *self {}
+    }
+}

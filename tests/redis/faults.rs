@@ -1,0 +1,272 @@
+//! A server that is killed, frozen, slow, or back without what it knew; a node that dies.
+
+use std::time::{Duration, Instant};
+
+use keygate::Quota;
+use keygate::limit::redis::{Away, RedisCounters, Shared};
+use support::Redis;
+use tokio::time::{sleep, timeout};
+
+use crate::node::*;
+use crate::{Private, proxy, wait};
+
+pub(crate) const TESTS: &[(&str, Private)] = &[
+    ("faults::a_killed_server_refuses_lets_pass_or_leaves_a_share", || wait(killed())),
+    ("faults::a_frozen_server_costs_no_request_more_than_its_patience", || wait(frozen())),
+    ("faults::a_server_that_is_back_counts_again", || wait(back())),
+    ("faults::a_server_that_comes_later_counts_from_then_on", || wait(comes_later())),
+    ("faults::a_server_back_empty_grants_at_most_one_more_limit", || wait(back_empty())),
+    ("faults::a_slice_outlives_its_server_but_not_its_window", || wait(outlives())),
+    ("faults::a_slow_server_is_away_for_those_who_do_not_wait", || wait(slow_is_away())),
+    ("faults::a_slow_server_decides_for_those_who_wait", || wait(slow_decides())),
+    ("faults::a_killed_node_takes_its_slices_with_it_for_a_window", || wait(killed_node())),
+    ("faults::approximate_goes_its_batch_and_no_further", || wait(approximate())),
+    ("faults::no_error_holds_the_password", || wait(no_password())),
+];
+
+/// The default; other tests run beside this one, so what is measured may be some more.
+const PATIENCE: Duration = Duration::from_millis(10);
+const BUSY: Duration = Duration::from_millis(400);
+
+type Mode = fn(&RedisCounters) -> Shared;
+
+fn day(limit: u64) -> Quota {
+    Quota::per_day(limit).unwrap()
+}
+
+const MODES: [(&str, Mode); 3] = [
+    ("exact", |redis| redis.exact()),
+    ("leased", |redis| redis.leased()),
+    ("approximate", |redis| redis.approximate(4, 4).unwrap()),
+];
+
+async fn node(url: &str, quota: Quota, mode: Mode, away: Away, patience: Duration) -> Node {
+    let redis = counters(url, "keygate:", patience);
+    Node::new(redis, quota, |redis| mode(redis).when_away(away)).await
+}
+
+/// Calls until the answer is as it should be.
+async fn until(node: &Node, what: impl Fn(&Told) -> bool) -> Told {
+    let calls = async {
+        loop {
+            let told = node.call("t0", 1).await;
+            if what(&told) {
+                return told;
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), calls).await.expect("in time")
+}
+
+async fn killed() {
+    for (name, mode) in MODES {
+        let mut server = Redis::start();
+        let refuse = node(&server.url(), day(100), mode, Away::Refuse, PATIENT).await;
+        let allow = node(&server.url(), day(100), mode, Away::Allow, PATIENT).await;
+        let share = node(&server.url(), day(100), mode, Away::Share { nodes: 4 }, PATIENT).await;
+        for node in [&refuse, &allow, &share] {
+            assert!(node.call("t0", 1).await.is_admitted());
+        }
+        server.kill();
+        until(&refuse, Told::is_unavailable).await;
+        let told = until(&allow, |told| told.standings.is_empty()).await;
+        assert!(told.is_admitted(), "{name}: uncounted");
+        until(&share, Told::is_limited).await;
+        let counted = share.redis.stats();
+        assert_eq!(counted.refused + counted.allowed, 0);
+        let admitted = counted.shared - 1;
+        assert!(admitted <= 25, "{name}: {admitted} of a quarter");
+        assert_eq!(share.call("t0", 1).await.one().remaining, 0);
+        assert!(refuse.redis.stats().refused > 0 && allow.redis.stats().allowed > 0);
+        assert!(share.call("t1", 25).await.is_admitted(), "{name}: another tenant's share");
+        assert!(share.call("t1", 1).await.is_limited());
+    }
+}
+
+async fn frozen() {
+    let server = Redis::start();
+    for (name, mode) in MODES {
+        let node = node(&server.url(), day(1_000_000), mode, Away::Refuse, PATIENCE).await;
+        until(&node, Told::is_admitted).await;
+        server.freeze();
+        let mut worst = Duration::ZERO;
+        let mut refused = 0;
+        for n in 0..20_000 {
+            let begun = Instant::now();
+            let told = node.call(&format!("t{}", n % 10), 700).await;
+            worst = worst.max(begun.elapsed());
+            refused += u64::from(told.is_unavailable());
+        }
+        let stats = node.redis.stats();
+        println!("{name}: the slowest of 20000 requests took {worst:?}, {refused} were refused");
+        assert!(worst < PATIENCE + BUSY, "{name}: {worst:?}");
+        assert!(refused > 0 && stats.refused == refused, "{name}: {stats:?}");
+        assert!(stats.is_away && stats.opened >= 1, "{name}: {stats:?}");
+        assert!(stats.round_trips < 200, "{name}: given up, it is not asked: {stats:?}");
+        server.thaw();
+        until(&node, Told::is_admitted).await;
+    }
+}
+
+async fn back() {
+    let mut server = Redis::start();
+    let node = node(&server.url(), day(1_000_000), MODES[0].1, Away::Refuse, PATIENT).await;
+    for _ in 0..3 {
+        until(&node, Told::is_admitted).await;
+        server.kill();
+        until(&node, Told::is_unavailable).await;
+        server.resume();
+    }
+    until(&node, Told::is_admitted).await;
+    assert!(!node.redis.stats().is_away);
+}
+
+async fn comes_later() {
+    let mut server = Redis::start();
+    server.kill();
+    let node = node(&server.url(), day(10), MODES[1].1, Away::Refuse, PATIENCE).await;
+    assert!(node.call("t0", 1).await.is_unavailable());
+    server.resume();
+    until(&node, Told::is_admitted).await;
+}
+
+async fn back_empty() {
+    for (name, mode) in MODES {
+        let mut server = Redis::start();
+        let nodes = [
+            node(&server.url(), day(1_000), mode, Away::Refuse, PATIENT).await,
+            node(&server.url(), day(1_000), mode, Away::Refuse, PATIENT).await,
+        ];
+        let mut admitted = 0;
+        for round in 0..2 {
+            for n in 0..4_000 {
+                admitted += u64::from(nodes[n % 2].call("t0", 1).await.is_admitted());
+            }
+            if round == 0 {
+                assert!(admitted >= 990, "{name}: {admitted}");
+                server.kill();
+                server.resume();
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+        println!("{name}: {admitted} of 1000 admitted around a restart without memory");
+        let overshoot = mode(&nodes[0].redis).overshoot(&day(1_000));
+        assert!(admitted <= 2 * (1_000 + overshoot), "{name}: {admitted}");
+    }
+}
+
+async fn outlives() {
+    let quota = Quota::new(1_000_000, Duration::from_secs(2)).unwrap();
+    let mut server = Redis::start();
+    let node = node(&server.url(), quota, MODES[1].1, Away::Refuse, PATIENT).await;
+    let first = until(&node, Told::is_admitted).await.window();
+    // A whole window is before it.
+    let window = until(&node, |told| told.is_admitted() && told.window() != first).await.window();
+    server.kill();
+    let mut admitted = 0;
+    loop {
+        let told = node.call("t0", 1).await;
+        if told.is_unavailable() {
+            break;
+        }
+        assert_eq!(told.window(), window);
+        admitted += 1;
+    }
+    assert!(admitted > 0);
+}
+
+async fn slow_is_away() {
+    let server = Redis::start();
+    let url = proxy::slow(server.address(), Duration::from_millis(200)).await;
+    for (name, mode) in MODES {
+        let node = node(&url, day(1_000), mode, Away::Share { nodes: 2 }, PATIENCE).await;
+        let (mut admitted, mut worst) = (0, Duration::ZERO);
+        for _ in 0..700 {
+            let begun = Instant::now();
+            admitted += u64::from(node.call("t0", 1).await.is_admitted());
+            worst = worst.max(begun.elapsed());
+        }
+        println!("{name}: with 200 ms a round trip, the slowest of 700 requests took {worst:?}");
+        assert!(worst < PATIENCE + BUSY, "{name}: {worst:?}");
+        // What comes late is used nevertheless.
+        assert!(admitted == 500 || admitted > 500 && name != "exact", "{name}: {admitted}");
+    }
+}
+
+async fn slow_decides() {
+    let server = Redis::start();
+    let url = proxy::slow(server.address(), Duration::from_millis(200)).await;
+    for (n, (name, mode)) in MODES.into_iter().enumerate() {
+        let redis = counters(&url, &format!("slow-{n}:"), PATIENT);
+        let node = Node::new(redis, day(10), mode).await;
+        let mut admitted = 0;
+        for _ in 0..15 {
+            admitted += u64::from(node.call("t0", 1).await.is_admitted());
+        }
+        assert_eq!(admitted, 10, "{name}");
+        assert_eq!(node.redis.stats().failures, 0, "{name}");
+    }
+}
+
+async fn killed_node() {
+    let server = Redis::start();
+    let quota = Quota::new(1_000, Duration::from_secs(3)).unwrap();
+    let survivor = node(&server.url(), quota, MODES[1].1, Away::Refuse, PATIENT).await;
+    let first = until(&survivor, |told| !told.is_unavailable()).await.window();
+    let window = until(&survivor, |told| told.window() != first).await.window();
+    let mut before = 1;
+    let victim = node(&server.url(), quota, MODES[1].1, Away::Refuse, PATIENT).await;
+    for _ in 0..50 {
+        let told = victim.call("t0", 1).await;
+        assert_eq!(told.window(), window);
+        before += u64::from(told.is_admitted());
+    }
+    // Dropped without a word, as by a kill.
+    drop(victim);
+    let mut admitted = [before, 0];
+    loop {
+        let told = survivor.call("t0", 1).await;
+        if told.window() == window {
+            admitted[0] += u64::from(told.is_admitted());
+            continue;
+        }
+        admitted[1] += u64::from(told.is_admitted());
+        if told.is_limited() {
+            break;
+        }
+    }
+    println!("{} of 1000 in the window of the kill, {} in the next", admitted[0], admitted[1]);
+    assert!(admitted[0] <= 1_000 && admitted[0] >= 900, "{admitted:?}");
+    assert_eq!(admitted[1], 1_000);
+}
+
+async fn approximate() {
+    let mut server = Redis::start();
+    // 400 a node.
+    let mode: Mode = |redis| redis.approximate(2, 8).unwrap();
+    let node = node(&server.url(), day(10_000), mode, Away::Refuse, PATIENT).await;
+    assert!(node.call("t0", 1).await.is_admitted());
+    node.redis.release().await;
+    server.kill();
+    let mut admitted = 0;
+    while node.call("t0", 1).await.is_admitted() {
+        admitted += 1;
+    }
+    assert_eq!(admitted, 400);
+}
+
+async fn no_password() {
+    let password = "hunter2-of-the-tests";
+    let url = format!("redis://keygate:{password}@127.0.0.1:1/");
+    let redis = counters(&url, "keygate:", Duration::from_millis(50));
+    let node = Node::new(redis.clone(), day(9), |redis| redis.exact()).await;
+    let told = node.call("t0", 1).await;
+    assert!(told.is_unavailable());
+    let limit = limit(day(9)).shared(redis.leased());
+    let said = format!("{told:?} {redis:?} {limit:?} {:?} {:?}", redis.stats(), redis.exact());
+    assert!(!said.contains(password), "{said}");
+    let wrong = RedisCounters::open(&format!("redis://x:{password}@ho st/")).unwrap_err();
+    let wrong = format!("{wrong} {wrong:?}");
+    assert!(wrong.contains("Redis URL") && !wrong.contains(password), "{wrong}");
+}

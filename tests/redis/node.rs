@@ -1,0 +1,153 @@
+//! A node: a gate with limits on a server, and how it is called.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::request::Parts;
+use keygate::limit::redis::{RedisCounters, Shared};
+use keygate::store::{KeyAdmin, MemoryStore};
+use keygate::{
+    AuthLayer, Authenticator, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Quota,
+    RejectionKind, Standing, Tenant,
+};
+
+/// Far more than a test's server needs: that it is busy with other tests is no fault of its own.
+pub(crate) const PATIENT: Duration = Duration::from_secs(5);
+
+/// A prefix that no other test has.
+pub(crate) fn unique() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    format!("test-{}-{}:", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) fn counters(url: &str, prefix: &str, patience: Duration) -> RedisCounters {
+    RedisCounters::at(url).unwrap().prefix(prefix).unwrap().patience(patience).unwrap().start()
+}
+
+pub(crate) struct Node {
+    pub(crate) gate: Authenticator,
+    pub(crate) redis: RedisCounters,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "a failing test shows why")]
+pub(crate) struct Told {
+    pub(crate) kind: Option<RejectionKind>,
+    /// What a log would say.
+    pub(crate) why: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) standings: Vec<Standing>,
+}
+
+impl Told {
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.kind.is_none()
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.kind == Some(RejectionKind::RateLimited)
+    }
+
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.kind == Some(RejectionKind::Unavailable)
+    }
+
+    pub(crate) fn one(&self) -> &Standing {
+        let [standing] = &self.standings[..] else { panic!("{self:?}") };
+        standing
+    }
+
+    /// The window that it was counted in, by its end.
+    pub(crate) fn window(&self) -> u64 {
+        self.one().reset.as_nanos()
+    }
+}
+
+impl Node {
+    /// One limit per tenant.
+    pub(crate) async fn new(
+        redis: RedisCounters,
+        quota: Quota,
+        shared: impl Fn(&RedisCounters) -> Shared,
+    ) -> Self {
+        let limit = limit(quota).shared(shared(&redis));
+        Self::with(redis, [limit]).await
+    }
+
+    pub(crate) async fn with(
+        redis: RedisCounters,
+        limits: impl IntoIterator<Item = Limit>,
+    ) -> Self {
+        Self { gate: gate(limits, None::<keygate::SystemClock>).await, redis }
+    }
+
+    /// A request of `tenant`'s key that costs `cost`.
+    pub(crate) async fn call(&self, tenant: &str, cost: u64) -> Told {
+        call(&self.gate, tenant, cost).await
+    }
+}
+
+/// A limit per tenant by the cost that a request says.
+pub(crate) fn limit(quota: Quota) -> Limit {
+    weighed(Limit::per_tenant(quota))
+}
+
+pub(crate) fn weighed(limit: Limit) -> Limit {
+    limit.cost_by(|caller| caller.head().headers["x-cost"].to_str().unwrap().parse().unwrap())
+}
+
+/// A gate that knows the keys `key-of-t0` to `key-of-t9`.
+pub(crate) async fn gate(
+    limits: impl IntoIterator<Item = Limit>,
+    clock: Option<impl Clock>,
+) -> Authenticator {
+    let store = MemoryStore::new();
+    for n in 0..10 {
+        let digest = key(&format!("t{n}")).digest();
+        let tenant = Tenant::new(format!("t{n}").as_str());
+        store.insert(KeyRecord::new(format!("k{n}").as_str(), digest, tenant)).await.unwrap();
+    }
+    let layer = AuthLayer::new(store);
+    let layer = limits.into_iter().fold(layer, |layer, limit| layer.limit(limit).unwrap());
+    let layer = match clock {
+        Some(clock) => layer.clock(clock),
+        None => layer,
+    };
+    layer.into_authenticator()
+}
+
+/// The key of the tenant `t0` to `t9`.
+fn key(tenant: &str) -> &'static KeyToken {
+    static KEYS: LazyLock<Vec<KeyToken>> = LazyLock::new(|| {
+        let key = || KeyFormat::sk().generate(Environment::Live).unwrap();
+        (0..10).map(|_| key()).collect()
+    });
+    &KEYS[tenant[1..].parse::<usize>().unwrap()]
+}
+
+fn head(tenant: &str, cost: u64) -> Parts {
+    let request = http::Request::get("/").header("x-api-key", key(tenant).reveal());
+    request.header("x-cost", cost.to_string()).body(()).unwrap().into_parts().0
+}
+
+pub(crate) async fn call(gate: &Authenticator, tenant: &str, cost: u64) -> Told {
+    let head = head(tenant, cost);
+    let outcome = gate.authenticate(&head).await;
+    let rejection = outcome.verdict.err();
+    Told {
+        retry_after: rejection.as_ref().and_then(|why| why.retry_after()),
+        why: rejection.as_ref().map(|why| whole(why)),
+        kind: rejection.map(|why| why.kind()),
+        standings: outcome.standings.as_slice().to_vec(),
+    }
+}
+
+/// An error and what it came from.
+fn whole(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", whole(source)),
+        None => error.to_string(),
+    }
+}

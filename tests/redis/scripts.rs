@@ -1,0 +1,166 @@
+//! The scripts at any time and with any numbers: the server's clock is replaced by the test's.
+
+use std::time::Duration;
+
+use keygate::{Authenticator, ManualClock, Quota, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use redis::aio::MultiplexedConnection;
+
+use crate::node::*;
+use crate::{Shared, wait};
+
+pub(crate) const TESTS: &[(&str, Shared)] = &[
+    ("scripts::decide_as_memory_does_at_any_time", at_any_time),
+    ("scripts::give_back_what_was_taken", |url| wait(give_back(url))),
+];
+
+const COUNT: &str = include_str!("../../src/limit/redis/scripts/count.lua");
+const TAKE: &str = include_str!("../../src/limit/redis/scripts/take.lua");
+const UNDO: &str = include_str!("../../src/limit/redis/scripts/undo.lua");
+
+/// The time comes as the last argument instead of from the server.
+fn script(body: &str) -> redis::Script {
+    redis::Script::new(&format!("local now = tonumber(table.remove(ARGV))\n{COUNT}{body}"))
+}
+
+/// What a server counts, and the same in memory.
+struct Both {
+    key: String,
+    quota: Quota,
+    connection: MultiplexedConnection,
+    memory: Authenticator,
+    clock: ManualClock,
+}
+
+impl Both {
+    async fn new(url: &str, quota: Quota) -> Self {
+        let client = redis::Client::open(url).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let memory = gate([limit(quota)], Some(clock.clone())).await;
+        Self { key: unique(), quota, connection, memory, clock }
+    }
+
+    fn arguments(&self) -> [u64; 3] {
+        let algorithm = match self.quota.algorithm() {
+            keygate::limit::Algorithm::FixedWindow => 0,
+            keygate::limit::Algorithm::SlidingWindow => 1,
+            _ => 2,
+        };
+        [algorithm, self.quota.limit(), self.quota.window().as_micros() as u64]
+    }
+
+    /// Takes `cost` at `now`, in microseconds; true if it was admitted.
+    async fn take(&mut self, now: u64, cost: u64) -> (bool, Vec<u64>) {
+        let (script, arguments) = (script(TAKE), self.arguments());
+        let mut call = script.key(&self.key);
+        call.arg(&arguments[..]).arg(cost).arg(now);
+        let answer: Vec<u64> = call.invoke_async(&mut self.connection).await.unwrap();
+        (answer[0] == 1, answer[2..].to_vec())
+    }
+
+    async fn undo(&mut self, now: u64, cost: u64, taken: u64) {
+        let (script, arguments) = (script(UNDO), self.arguments());
+        let mut call = script.key(&self.key);
+        call.arg(&arguments[..]).arg(cost).arg(taken).arg(now);
+        let _: u64 = call.invoke_async(&mut self.connection).await.unwrap();
+    }
+
+    async fn expect(&self, now: u64, cost: u64) -> bool {
+        self.clock.set(Timestamp::from_nanos(now * 1_000));
+        call(&self.memory, "t0", cost).await.is_admitted()
+    }
+
+    /// How much is left at `now`: the most that is admitted.
+    async fn left(&mut self, now: u64) -> u64 {
+        let (mut least, mut most) = (0, self.quota.limit());
+        while least < most {
+            let middle = most - (most - least) / 2;
+            if self.take(now, middle).await.0 {
+                self.undo(now, middle, now).await;
+                least = middle;
+            } else {
+                most = middle - 1;
+            }
+        }
+        least
+    }
+}
+
+/// From the smallest to the largest that a quota may be.
+fn any_quota() -> impl Strategy<Value = Quota> {
+    let limit = prop_oneof![1..50_u64, 1..=Quota::MAX_LIMIT, Just(Quota::MAX_LIMIT)];
+    let millis = prop_oneof![1..5_000_u64, 1..=366 * 86_400_000_u64, Just(366 * 86_400_000_u64)];
+    (limit, millis, 0..3).prop_map(|(limit, millis, algorithm)| {
+        let quota = Quota::new(limit, Duration::from_millis(millis)).unwrap();
+        match algorithm {
+            0 => quota,
+            1 => quota.sliding(),
+            _ => quota.gcra(),
+        }
+    })
+}
+
+/// How time goes on, in parts of a window of a million: back, too.
+fn any_call() -> impl Strategy<Value = (i64, u64)> {
+    let step = prop_oneof![4 => 0..400_000_i64, 2 => 0..3_000_000_i64, 1 => -3_000_000..0_i64];
+    (step, 0..=1_100_000_u64)
+}
+
+/// Keys must not run out while time stands still for them: the server's own clock ends them.
+fn at_any_time(url: &str) {
+    let mut runner =
+        TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let calls = prop::collection::vec(any_call(), 1..40);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runner.run(&(any_quota(), calls), |(quota, calls)| {
+        runtime.block_on(async {
+            let mut both = Both::new(url, quota).await;
+            let window = quota.window().as_micros() as i64;
+            let (mut now, mut is_kept) = (1_700_000_000_000_000_i64, false);
+            for (step, share) in calls {
+                // The server keeps no state for those that took nothing, and so nothing by which to
+                // tell that a clock was put back since.
+                let step = if is_kept { step } else { step.abs() };
+                now += (i128::from(step) * i128::from(window) / 1_000_000) as i64;
+                let now = now.max(0) as u64;
+                let cost = (u128::from(share) * u128::from(quota.limit()) / 1_000_000) as u64;
+                let (admitted, _) = both.take(now, cost).await;
+                is_kept = admitted && cost > 0;
+                prop_assert_eq!(admitted, both.expect(now, cost).await, "{:?} at {}", quota, now);
+            }
+            Ok(())
+        })
+    });
+    done.unwrap();
+}
+
+async fn give_back(url: &str) {
+    const START: u64 = 1_700_006_400_000_000;
+    let minute = Quota::per_minute(100).unwrap();
+    for quota in [minute, minute.sliding(), minute.gcra()] {
+        let mut both = Both::new(url, quota).await;
+        assert!(both.take(START, 60).await.0);
+        assert!(both.take(START, 30).await.0);
+        both.undo(START, 30, START).await;
+        assert_eq!(both.left(START).await, 40, "{quota:?}");
+        both.undo(START, 1_000, START).await;
+        assert_eq!(both.left(START).await, 100, "{quota:?}: never more than nothing");
+    }
+    // What a bucket has leaked is not given back once more.
+    let mut bucket = Both::new(url, minute.gcra()).await;
+    assert!(bucket.take(START, 60).await.0);
+    let later = START + 30_000_000;
+    bucket.undo(later, 60, START).await;
+    assert_eq!(bucket.left(later).await, 100);
+    assert!(bucket.take(later, 60).await.0);
+    bucket.undo(later, 60, START).await;
+    assert_eq!(bucket.left(later).await, 50, "only what has not leaked");
+    // What was taken in the window before is not taken from this one.
+    let mut fixed = Both::new(url, minute).await;
+    let later = START + 60_000_000;
+    assert!(fixed.take(later, 60).await.0);
+    fixed.undo(later, 60, START).await;
+    assert_eq!(fixed.left(later).await, 40);
+}
