@@ -38,7 +38,7 @@ fn short(number: f64) -> String {
     } else if number.fract() == 0.0 || number.abs() >= 100.0 {
         format!("{number:.0}")
     } else {
-        format!("{number:.3}").trim_end_matches('0').to_owned()
+        format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 }
 
