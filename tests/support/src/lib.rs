@@ -8,7 +8,7 @@ mod proxy;
 mod redis;
 mod server;
 
-pub use allocations::{Counting, allocations};
+pub use allocations::{Counting, allocations, bytes};
 pub use client::{Answer, Call, Client};
 pub use postgres::{PASSWORD, Postgres};
 pub use proxy::{Network, Proxy};
