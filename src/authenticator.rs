@@ -13,7 +13,8 @@ use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{
-    Caller, CountError, Counted, FailureBudget, Limits, Pending, Standings, Verdict,
+    Busy, Caller, Concurrencies, CountError, Counted, FailureBudget, Holds, Limits, Pending,
+    Permits, Reservation, Standings, Verdict,
 };
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::render::Deprecation;
@@ -55,6 +56,7 @@ pub struct Authenticator {
     pub(crate) policy: Policy,
     pub(crate) origin: SameOrigin,
     pub(crate) address: ClientAddress,
+    pub(crate) concurrency: Concurrencies,
     pub(crate) limits: Limits,
     pub(crate) failures: Option<FailureBudget>,
     pub(crate) sampling: RefusalSampling,
@@ -73,13 +75,21 @@ pub struct Outcome {
     /// For an authenticated caller whose key has a successor: what its answer is to say, refused or
     /// not.
     pub deprecation: Option<Deprecation>,
+    /// What limits that are [settled later](crate::Limit::settle_later) have reserved for a request
+    /// that may pass.
+    pub reservation: Option<Reservation>,
+    /// To be kept for as long as the request runs, where a [`Concurrency`](crate::Concurrency) counts
+    /// it.
+    pub permits: Permits,
 }
 
-/// What answers to an authenticated caller are to say.
+/// What answers to an authenticated caller are to say, and what its request holds.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) standings: Standings,
     pub(crate) deprecation: Option<Deprecation>,
+    pub(crate) reservation: Option<Reservation>,
+    pub(crate) permits: Permits,
 }
 
 /// What the stores have told of a credential, or what is known without them.
@@ -141,7 +151,8 @@ impl Authenticator {
                 self.conclude(request, principal, counted, self.clock.now(), &mut told)
             }
         };
-        Outcome { verdict, standings: told.standings, deprecation: told.deprecation }
+        let Told { standings, deprecation, reservation, permits } = told;
+        Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
     /// The first half: what the credential is, and what is known of it.
@@ -176,12 +187,12 @@ impl Authenticator {
             }
         };
         told.deprecation = principal.key().and_then(Deprecation::of);
-        let limited = match self.count(request, &principal, now, &mut told.standings) {
+        let limited = match self.limit(request, &principal, now, told) {
             Ok(Err(pending)) => return Admission::Counting(principal, pending),
-            Ok(Ok(verdict)) => limited(verdict),
-            Err(error) => Err(unavailable(error)),
+            Ok(Ok(verdict)) => self.limited(verdict, told),
+            Err(rejection) => Err(rejection),
         };
-        Admission::Decided(self.finish(request, principal, limited, now))
+        Admission::Decided(self.finish(request, principal, limited, now, told))
     }
 
     /// The second half of a request that somebody else has counted.
@@ -193,20 +204,24 @@ impl Authenticator {
         now: Timestamp,
         told: &mut Told,
     ) -> Result<Option<Principal>, Rejection> {
-        told.standings = counted.standings;
-        let limited = counted.verdict.map_err(unavailable).and_then(limited);
-        self.finish(request, principal, limited, now)
+        counted.standings.as_slice().iter().for_each(|one| told.standings.push(one.clone()));
+        let limited = counted.verdict.map_err(unavailable);
+        let limited = limited.and_then(|verdict| self.limited(verdict, told));
+        self.finish(request, principal, limited, now, told)
     }
 
+    #[inline]
     fn finish(
         &self,
         request: Head<'_>,
         principal: Principal,
         limited: Result<(), Rejection>,
         now: Timestamp,
+        told: &mut Told,
     ) -> Result<Option<Principal>, Rejection> {
         let judged = limited.and_then(|()| self.judge(request, &principal));
         if let Err(rejection) = &judged {
+            told.let_go();
             self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
         }
         judged.map(|()| Some(principal))
@@ -336,6 +351,51 @@ impl Authenticator {
         Ok(())
     }
 
+    fn limit(
+        &self,
+        request: Head<'_>,
+        principal: &Principal,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<Result<Verdict, Pending>, Rejection> {
+        if !self.concurrency.is_empty() {
+            self.enter(principal, now, told)?;
+        }
+        if self.limits.is_empty() {
+            return Ok(Ok(Verdict::Admitted));
+        }
+        self.count(request, principal, now, &mut told.standings).map_err(unavailable)
+    }
+
+    fn limited(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
+        match verdict {
+            Verdict::Admitted => {}
+            Verdict::Reserved(holds) => self.reserve(*holds, told),
+            Verdict::Denied(wait) => return Err(limited(wait)),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn enter(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Result<(), Rejection> {
+        let entered = self.concurrency.enter(principal, now, &mut told.standings);
+        told.permits = entered.map_err(|busy| match busy {
+            Busy::After(wait) => limited(Some(wait)),
+            Busy::Unknown(error) => unavailable(error),
+        })?;
+        Ok(())
+    }
+
+    #[cold]
+    fn reserve(&self, holds: Holds, told: &mut Told) {
+        told.reservation = Some(Reservation::new(holds, &self.clock));
+    }
+
     fn count(
         &self,
         request: Head<'_>,
@@ -343,9 +403,6 @@ impl Authenticator {
         now: Timestamp,
         standings: &mut Standings,
     ) -> Result<Result<Verdict, Pending>, CountError> {
-        if self.limits.is_empty() {
-            return Ok(Ok(Verdict::Admitted));
-        }
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
@@ -361,11 +418,13 @@ impl Authenticator {
     }
 
     /// Ends the road of a request that has no principal.
+    #[cold]
     fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Rejection {
         let Refused { why, who } = refused;
         let rejection = match &self.failures {
             Some(budget) if is_failure(why.kind()) => {
-                budget.fail(self.address.of(request), now).err().unwrap_or(why)
+                let shown = || self.shown(request);
+                budget.fail_with(self.address.of(request), shown, now).err().unwrap_or(why)
             }
             _ => why,
         };
@@ -378,7 +437,7 @@ impl Authenticator {
         Who::is(principal, || self.address.of(request))
     }
 
-    /// What may be logged of the key presented.
+    /// What may be shown of the key presented.
     fn shown(&self, request: Head<'_>) -> Option<String> {
         let found = self.sources.find(request.headers).ok()??;
         found.display(&self.formats)
@@ -391,6 +450,15 @@ impl Authenticator {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Told {
+    /// Gives back what a request holds that does not pass.
+    #[cold]
+    fn let_go(&mut self) {
+        self.reservation = None;
+        self.permits = Permits::default();
     }
 }
 
@@ -431,12 +499,11 @@ fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
 }
 
-fn limited(verdict: Verdict) -> Result<(), Rejection> {
+fn limited(wait: Option<std::time::Duration>) -> Rejection {
     let rejection = Rejection::new(RejectionKind::RateLimited);
-    match verdict {
-        Verdict::Admitted => Ok(()),
-        Verdict::Denied(Some(wait)) => Err(rejection.with_retry_after(wait)),
-        Verdict::Denied(None) => Err(rejection),
+    match wait {
+        Some(wait) => rejection.with_retry_after(wait),
+        None => rejection,
     }
 }
 

@@ -272,6 +272,7 @@ impl Source {
         matches!(self.read(headers), Ok(Some(_)))
     }
 
+    #[inline]
     fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r [u8]>, RejectionKind> {
         match &self.place {
             Place::Bearer => self.authorization(headers, b"bearer"),
@@ -290,6 +291,7 @@ impl Source {
 
     /// What follows the scheme. Schemes are case-insensitive and end with spaces (RFC 9110 section
     /// 11.4); another scheme than `scheme`, in small letters, is somebody else's.
+    #[inline]
     fn authorization<'r, const LENGTH: usize>(
         &self,
         headers: &'r HeaderMap,

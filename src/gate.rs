@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 
 use crate::authenticator::{Admission, Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
 use crate::credential::has;
-use crate::limit::{Counted, Pending};
+use crate::limit::{Counted, Pending, Reservation};
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
@@ -94,17 +94,13 @@ impl Gate {
         &self,
         request: &mut Request<B>,
         verdict: Result<Option<Principal>, Rejection>,
-        told: Told,
+        mut told: Told,
     ) -> Passage {
         let head = Head::from(&*request);
         let wire = Wire::of(head.method, head.headers);
         let principal = match verdict {
             Ok(principal) => principal,
-            Err(why) => {
-                let mut refusal = self.refusals.respond(why, &told.standings, wire);
-                deprecate(told.deprecation, refusal.headers_mut());
-                return Passage::Out(refusal);
-            }
+            Err(why) => return Passage::Out(self.refuse(why, &told, wire)),
         };
         let needs_privacy = principal.is_some() && !has(head.headers, &AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
@@ -118,24 +114,40 @@ impl Gate {
                 request.extensions_mut().remove::<OpenPreflight>();
             }
         }
+        if let Some(reservation) = told.reservation.take() {
+            hand_over(reservation, request.extensions_mut());
+        }
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
         Passage::In(Exit { told, wire, needs_privacy, who })
     }
 
+    #[cold]
+    fn refuse(&self, why: Rejection, told: &Told, wire: Wire) -> Refusal {
+        let mut refusal = self.refusals.respond(why, &told.standings, wire);
+        deprecate(told.deprecation, refusal.headers_mut());
+        refusal
+    }
+
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
-    pub(crate) fn let_out<B>(&self, response: Response<B>, exit: &Exit) -> Response<GateBody<B>> {
+    pub(crate) fn let_out<B>(
+        &self,
+        response: Response<B>,
+        exit: &mut Exit,
+    ) -> Response<GateBody<B>> {
         match Refusals::pending(response.extensions()).cloned() {
             Some(why) => self.refuse_late(response, why, exit),
             None => {
-                let mut response = response.map(GateBody::inner);
+                let permits = std::mem::take(&mut exit.told.permits);
+                let mut response = response.map(|body| GateBody::running(body, permits));
                 self.complete(response.headers_mut(), exit);
                 response
             }
         }
     }
 
+    #[cold]
     fn refuse_late<B>(
         &self,
         response: Response<B>,
@@ -157,6 +169,13 @@ impl Gate {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
     }
+}
+
+/// Gives the request what it is to settle, together with what an outer gate has reserved.
+#[cold]
+fn hand_over(reservation: Reservation, extensions: &mut Extensions) {
+    let outer = extensions.remove();
+    extensions.insert(reservation.within(outer));
 }
 
 /// Nothing for most: their keys have no successor.

@@ -10,7 +10,7 @@ use crate::credential::{Source, Sources};
 use crate::gate::Gate;
 use crate::jwt::JwtVerifiers;
 use crate::key::{EnvironmentPolicy, Formats, KeyFormat};
-use crate::limit::{FailureBudget, Limit, Limits};
+use crate::limit::{Concurrencies, Concurrency, FailureBudget, Limit, Limits};
 use crate::metadata::ProtectedResource;
 use crate::policy::{ClientAddress, Routes, SameOrigin};
 use crate::render::{Challenge, RateLimitHeaders, Refusals, Render, Scheme};
@@ -64,7 +64,7 @@ impl AuthLayer {
     /// | [`environment`](Self::environment) | live keys only |
     /// | [`jwt`](Self::jwt) | no JWT is accepted |
     /// | [`require`](Self::require) | any authenticated caller |
-    /// | [`limit`](Self::limit), [`failures`](Self::failures) | none |
+    /// | [`limit`](Self::limit), [`concurrency`](Self::concurrency), [`failures`](Self::failures) | none |
     /// | [`client_address`](Self::client_address) | a [`PeerAddr`](crate::policy::PeerAddr) among the request's extensions; axum's `ConnectInfo` has to be named |
     /// | CORS preflights | pass without a credential; see [`refuse_preflights`](Self::refuse_preflights) |
     /// | [`render`](Self::render) | RFC 9457 problem details |
@@ -84,6 +84,7 @@ impl AuthLayer {
             policy: Policy::authenticated(),
             origin: SameOrigin::new(),
             address: ClientAddress::default(),
+            concurrency: Concurrencies::default(),
             limits: Limits::default(),
             failures: None,
             sampling: RefusalSampling::new(),
@@ -243,6 +244,16 @@ impl AuthLayer {
     /// When the limit can't work as configured, or is one too many.
     pub fn limit(mut self, limit: Limit) -> Result<Self, ConfigError> {
         self.authenticator().limits = self.gate.authenticator.limits.with(limit)?;
+        Ok(self)
+    }
+
+    /// Limits how many requests run at a time. Several let a request run all or none.
+    ///
+    /// # Errors
+    ///
+    /// When it has the name of another, or is one too many.
+    pub fn concurrency(mut self, concurrency: Concurrency) -> Result<Self, ConfigError> {
+        self.authenticator().concurrency = self.gate.authenticator.concurrency.with(concurrency)?;
         Ok(self)
     }
 

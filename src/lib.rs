@@ -53,7 +53,7 @@
 //! | --- | --- | --- |
 //! | `aws_lc_rs` | yes | JWT signatures by AWS-LC; needs a C compiler |
 //! | `rust_crypto` | | JWT signatures in pure Rust, for builds without a C compiler; RSA about ten times slower |
-//! | `axum` | | [`Principal`] as extractor, [`Rejection`] as response |
+//! | `axum` | | [`Principal`] and [`limit::Reservation`] as extractors, [`Rejection`] as response |
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
 //! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
 //! | `postgres` | | [`store`] on a server: `PostgresStore`, and `PostgresFeed` of what other nodes change |
@@ -118,7 +118,7 @@ pub use key::{
 };
 pub use layer::AuthLayer;
 pub use lifecycle::{Issued, Keys, KeysError, NewKey};
-pub use limit::{Caller, FailureBudget, Limit, Quota, Standing, Standings};
+pub use limit::{Caller, Concurrency, FailureBudget, Limit, Quota, Standing, Standings};
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};

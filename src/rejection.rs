@@ -42,7 +42,7 @@ pub enum RejectionKind {
     TokenExpired,
     /// The token is malformed, forged, or not meant for this service.
     TokenInvalid,
-    /// Too many failed authentications from this address.
+    /// Too many failed authentications from this address, or with keys that begin like this one.
     TooManyFailures,
     /// A store, key set or limiter can't answer; nothing is known of the credential.
     Unavailable,

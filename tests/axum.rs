@@ -14,6 +14,7 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 use common::{NOW, verifier};
 use common::{all_of, claims, claims_but, clock, code, issue, issue_as, serve, token, unknown_key};
+use keygate::limit::Reservation;
 use keygate::policy::{ClientAddress, Routes};
 use keygate::render::{Envelope, Rendered};
 use keygate::store::MemoryStore;
@@ -97,6 +98,33 @@ async fn an_extractor_without_a_gate_refuses_and_an_optional_one_finds_nobody() 
     assert_eq!(refusal(&refused), is(401, "missing_credential"));
     assert!(refused.header("www-authenticate").is_some());
     assert_eq!(client.get("/any").bearer(&unknown_key()).send().await.body, "nobody");
+}
+
+#[tokio::test]
+async fn a_handler_settles_what_was_reserved() {
+    let store = MemoryStore::new();
+    let key = issue(&store, "key_1").await;
+    let tokens = Limit::per_key(Quota::per_hour(100).unwrap()).cost(40).settle_later();
+    let settled = |reservation: Reservation| async move { reservation.commit(3) };
+    let if_any =
+        |reservation: Option<Reservation>| async move { reservation.is_some().to_string() };
+    let app = || Router::new().route("/", get(settled)).route("/any", get(if_any));
+    let client = start(app().layer(gate(&store).limit(tokens).unwrap())).await;
+    for left in ["60", "57", "54"] {
+        let answer = client.get("/").bearer(&key).send().await;
+        assert_eq!(
+            (answer.status, answer.header("x-ratelimit-remaining")),
+            (StatusCode::OK, Some(left))
+        );
+    }
+    assert_eq!(client.get("/any").bearer(&key).send().await.body, "true");
+    let answer = client.get("/").bearer(&key).send().await;
+    assert_eq!(answer.header("x-ratelimit-remaining"), Some("51"), "nothing was paid there");
+
+    let client = start(app().layer(gate(&store))).await;
+    assert_eq!(client.get("/any").bearer(&key).send().await.body, "false");
+    let refused = client.get("/").bearer(&key).send().await;
+    assert_eq!(refusal(&refused), is(503, "unavailable"), "the wrong gate");
 }
 
 #[tokio::test]

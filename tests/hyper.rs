@@ -19,7 +19,7 @@ use hyper::client::conn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use keygate::policy::{PeerAddr, Routes};
 use keygate::store::MemoryStore;
-use keygate::{AuthLayer, Limit, Policy, Principal, Quota, ScopeSet};
+use keygate::{AuthLayer, Concurrency, Limit, Policy, Principal, Quota, ScopeSet};
 use support::{Answer, Client};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -364,6 +364,47 @@ async fn a_body_streams_through_in_both_directions() {
         }
         drop(sender);
         assert!(echoed.frame().await.is_none());
+    }
+}
+
+/// Over both versions of the protocol: a stream holds its place until it ends or its client goes.
+#[tokio::test]
+async fn a_stream_counts_for_as_long_as_it_lasts() {
+    let store = MemoryStore::new();
+    let key = issue(&store, "key_1").await;
+    let gate = AuthLayer::new(store).concurrency(Concurrency::per_key(1).unwrap()).unwrap();
+    let base = serve(gate.layer(service_fn(echo))).await;
+    let client = Client::new(&base);
+    let call = || async { client.post("/").header("x-api-key", &key).send().await.status };
+    for http2 in [false, true] {
+        for ends in [true, false] {
+            let (sender, sent) = body();
+            let request = Request::post(if http2 { format!("{base}/") } else { "/".into() })
+                .header("host", "localhost")
+                .header("x-api-key", &key)
+                .body(sent)
+                .unwrap();
+            let response = if http2 {
+                send_http2(&base, request).await
+            } else {
+                send_http1(&base, request).await
+            };
+            assert_eq!(response.status(), 200);
+            assert_eq!(call().await, 429);
+            if ends {
+                drop(sender);
+                assert!(response.into_body().collect().await.is_ok());
+            } else {
+                drop(response);
+                drop(sender);
+            }
+            // The server hears of it in its own time.
+            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+            while call().await != 200 {
+                assert!(tokio::time::Instant::now() < deadline, "it runs for ever");
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }
 

@@ -35,6 +35,18 @@ fn the_algorithm_is_a_word_more() {
 }
 
 #[test]
+fn a_calendar_month_is_31_days_wherever_there_is_no_calendar() {
+    let month = Quota::per_calendar_month(7).unwrap();
+    assert_eq!((month.limit(), month.window()), (7, 31 * DAY));
+    assert_eq!(month.algorithm(), Algorithm::CalendarMonth);
+    let rolling = Quota::new(7, 31 * DAY).unwrap();
+    assert_ne!(month, rolling);
+    assert_eq!(month.sliding(), rolling.sliding());
+    assert_eq!(month.gcra(), rolling.gcra());
+    assert!(Quota::per_calendar_month(0).is_err());
+}
+
+#[test]
 fn bounds_are_part_of_the_range() {
     let millisecond = Duration::from_millis(1);
     assert!(Quota::new(1, millisecond).is_ok());
@@ -71,6 +83,10 @@ fn a_quota_is_kept_as_json() {
     assert_eq!(from_str::<Quota>(short).unwrap(), quota);
     let gcra = r#"{"limit":500,"window_ms":3600000,"algorithm":"gcra"}"#;
     assert_eq!(from_str::<Quota>(gcra).unwrap(), quota.gcra());
+    let month = Quota::per_calendar_month(500).unwrap();
+    let text = r#"{"limit":500,"algorithm":"calendar_month"}"#;
+    assert_eq!(to_string(&month).unwrap(), text);
+    assert_eq!(from_str::<Quota>(text).unwrap(), month);
 }
 
 #[test]
@@ -84,6 +100,10 @@ fn a_quota_out_of_bounds_is_no_quota() {
         r#"{"limit":1,"window_ms":31622400001}"#,
         r#"{"limit":1,"window_ms":18446744073709551615}"#,
         r#"{"limit":1,"window_ms":1000,"algorithm":"leaky"}"#,
+        r#"{"limit":0,"algorithm":"calendar_month"}"#,
+        r#"{"limit":1,"window_ms":1000,"algorithm":"calendar_month"}"#,
+        r#"{"limit":1,"window_ms":2678400000,"algorithm":"calendar_month"}"#,
+        r#"{"limit":1,"algorithm":"gcra"}"#,
         r#"{"limit":1}"#,
         r#"{"window_ms":1000}"#,
     ] {
@@ -94,10 +114,11 @@ fn a_quota_out_of_bounds_is_no_quota() {
 proptest! {
     #[test]
     fn json_keeps_every_quota(
-        limit in 1..=Quota::MAX_LIMIT, millis in 1..=31_622_400_000_u64, algorithm in 0..3
+        limit in 1..=Quota::MAX_LIMIT, millis in 1..=31_622_400_000_u64, algorithm in 0..4
     ) {
         let quota = Quota::new(limit, Duration::from_millis(millis)).unwrap();
-        let quota = [quota, quota.sliding(), quota.gcra()][algorithm as usize];
+        let month = Quota::per_calendar_month(limit).unwrap();
+        let quota = [quota, quota.sliding(), quota.gcra(), month][algorithm as usize];
         prop_assert_eq!(from_str::<Quota>(&to_string(&quota).unwrap()).unwrap(), quota);
     }
 

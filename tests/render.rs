@@ -311,14 +311,13 @@ fn grpc() {
     for row in &TABLE {
         let answer = answer(&refusals, row.kind, Wire::Grpc);
         let (status, message) = row.grpc;
-        let expected = expected_lines(
-            row,
-            &[
-                "content-type: application/grpc".to_owned(),
-                format!("grpc-status: {status}"),
-                format!("grpc-message: {message}"),
-            ],
-        );
+        let mut own = vec![
+            "content-type: application/grpc".to_owned(),
+            format!("grpc-status: {status}"),
+            format!("grpc-message: {message}"),
+        ];
+        own.extend(row.retry_after.map(|secs| format!("grpc-retry-pushback-ms: {secs}000")));
+        let expected = expected_lines(row, &own);
         assert_eq!(answer.status(), 200, "{:?}", row.kind);
         assert_eq!(lines(&answer), expected, "{:?}", row.kind);
         assert_eq!(answer.body(), "");

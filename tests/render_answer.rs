@@ -171,9 +171,66 @@ fn the_greatest_numbers_fit() {
 fn a_window_of_the_draft_is_positive() {
     let mut short = standing("a", 1, 0, 1, Duration::ZERO);
     short.window = Duration::from_millis(250);
-    let none = standing("b", 1, 0, 1, Duration::ZERO);
-    let all = written(RateLimitHeaders::draft(), &standings([short, none]));
-    assert_eq!(all[1].1, "\"a\";q=1;w=1, \"b\";q=1;w=1");
+    let all = written(RateLimitHeaders::draft(), &standings([short]));
+    assert_eq!(all[1].1, "\"a\";q=1;w=1");
+}
+
+#[test]
+fn what_runs_at_a_time_has_a_unit_and_no_window() {
+    let at_once = || standing("at once", 10, 0, 3, Duration::ZERO);
+    let config = RateLimitHeaders::x().and_draft();
+    let expected = [
+        ("ratelimit", r#""at once";r=3"#),
+        ("ratelimit-policy", r#""at once";q=10;qu="concurrent-requests""#),
+    ];
+    assert_eq!(written(config, &standings([at_once()])), pairs(&expected));
+    let all = written(
+        config,
+        &standings([at_once(), standing("daily", 5, 86_400, 4, Duration::from_secs(9))]),
+    );
+    let told = |name: &str| all.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
+    assert_eq!(told("x-ratelimit-remaining"), Some("4"), "of the limit that has a window");
+    assert_eq!(told("ratelimit"), Some(r#""at once";r=3, "daily";r=4;t=9"#));
+}
+
+#[test]
+fn no_rate_limit_refusal_may_be_cached_or_leaves_a_grpc_client_without_the_facts() {
+    for wire in [Wire::Http, Wire::Head, Wire::Grpc] {
+        for wait in [None, Some(Duration::from_millis(1_500))] {
+            let why = Rejection::new(RejectionKind::RateLimited);
+            let why = wait.map_or(why.clone(), |wait| why.with_retry_after(wait));
+            let answer = Refusals::default().respond(why, &two(), wire);
+            let told = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(told("cache-control"), Some("no-store"));
+            assert_eq!(told("x-ratelimit-limit"), Some("5000"));
+            assert_eq!(told("retry-after"), wait.map(|_| "2"), "{wire:?}");
+            let pushback = wait.map_or("-1", |_| "1500");
+            let expected = (wire == Wire::Grpc).then_some(pushback);
+            assert_eq!(told("grpc-retry-pushback-ms"), expected, "{wire:?}");
+        }
+    }
+}
+
+#[test]
+fn a_grpc_client_is_pushed_back_for_as_long_as_it_must_wait_or_for_ever() {
+    let pushback = |why: Rejection| {
+        let answer = Refusals::default().respond(why, &Standings::default(), Wire::Grpc);
+        answer.headers().get("grpc-retry-pushback-ms").map(|ms| ms.to_str().unwrap().to_owned())
+    };
+    for (nanos, ms) in [(1, "1"), (1_000_000, "1"), (1_000_001, "2"), (60_000_000_000, "60000")] {
+        assert_eq!(pushback(limited(Duration::from_nanos(nanos))).as_deref(), Some(ms));
+    }
+    let longest = Duration::from_millis(i32::MAX as u64);
+    assert_eq!(pushback(limited(longest)).as_deref(), Some("2147483647"));
+    for never in [longest + Duration::from_nanos(1), Duration::MAX] {
+        assert_eq!(pushback(limited(never)).as_deref(), Some("-1"), "no client reads more");
+    }
+    use RejectionKind::{TooManyFailures, Unavailable};
+    for kind in RejectionKind::ALL {
+        let expected = [TooManyFailures, Unavailable].contains(&kind).then_some("5000");
+        let expected = if kind == RejectionKind::RateLimited { Some("-1") } else { expected };
+        assert_eq!(pushback(kind.into()).as_deref(), expected, "{kind:?}");
+    }
 }
 
 #[test]

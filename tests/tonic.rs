@@ -326,6 +326,8 @@ async fn over_the_limit_is_resource_exhausted_and_says_when_to_come_back() {
         (Code::ResourceExhausted, "Rate limit exceeded")
     );
     assert_eq!(text(&refused, "retry-after").unwrap(), "60");
+    assert_eq!(text(&refused, "grpc-retry-pushback-ms").unwrap(), "60000");
+    assert_eq!(text(&refused, "cache-control").unwrap(), "no-store");
     assert_eq!(text(&refused, "x-ratelimit-limit").unwrap(), "1");
     assert_eq!(text(&refused, "x-ratelimit-remaining").unwrap(), "0");
     assert_eq!(text(&refused, "x-ratelimit-reset").unwrap(), (common::NOW + 60).to_string());

@@ -376,6 +376,7 @@ impl Formats {
     }
 
     /// Reads `text` by the formats with the longest prefix with which it begins.
+    #[inline]
     pub(crate) fn read(&self, text: &[u8]) -> Reading {
         let Some(family) = self.family(text) else { return Reading::Foreign };
         let body = &text[family.prefix.len()..];
@@ -387,6 +388,7 @@ impl Formats {
         Reading::Malformed
     }
 
+    #[inline]
     fn family(&self, text: &[u8]) -> Option<&Family> {
         self.0.iter().find(|family| family.begins(text))
     }

@@ -1,4 +1,4 @@
-//! The arithmetic of all three algorithms: pure, on integers, defined for every input.
+//! The arithmetic of all algorithms: pure, on integers, defined for every input.
 //!
 //! Each algorithm is three functions over one [`State`]: `settle` brings the state to a point in
 //! time, `room` tells what may still be taken there, `wait` how long until a cost fits if nobody
@@ -9,6 +9,7 @@
 //! is waited for, so that no window is counted twice; beyond that the count moves to the present,
 //! so that nobody is locked out until the old time comes again.
 
+use super::calendar;
 use super::quota::{Algorithm, Quota};
 
 const PATIENCE: u64 = 1_000_000_000;
@@ -35,6 +36,22 @@ pub(crate) enum Answer {
     Never,
 }
 
+/// Where a moment is in its window, in nanoseconds: both together are the window's length. Zeros
+/// where there are no windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) elapsed: u64,
+    pub(super) left: u64,
+}
+
+impl Window {
+    #[inline]
+    fn aligned(quota: &Quota, at: u64) -> Self {
+        let elapsed = at % quota.nanos();
+        Self { elapsed, left: quota.nanos() - elapsed }
+    }
+}
+
 /// Where the caller stands after a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
@@ -50,18 +67,18 @@ pub(crate) struct Decision {
 #[inline(always)]
 pub(crate) fn decide(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     let (state, at) = present(quota, state, now);
-    let (mut state, elapsed) = settle(quota, state, at);
-    let room = room(quota, state, elapsed);
+    let (mut state, window) = settle(quota, state, at);
+    let room = room(quota, state, window);
     let ahead = at - now;
     let (answer, taken) = if cost <= room {
         (Answer::Admitted, cost)
     } else if cost > quota.limit() {
         (Answer::Never, 0)
     } else {
-        (Answer::After(ahead.saturating_add(wait(quota, state, elapsed, cost))), 0)
+        (Answer::After(ahead.saturating_add(wait(quota, state, window, cost))), 0)
     };
     state.used += taken;
-    let reset = ahead.saturating_add(wait(quota, state, elapsed, quota.limit()));
+    let reset = ahead.saturating_add(wait(quota, state, window, quota.limit()));
     (state, Decision { answer, remaining: room - taken, reset })
 }
 
@@ -81,57 +98,57 @@ pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
     }
 }
 
-/// The state at `at`, and how much of the window has passed then, which is found once: it takes the
-/// longest of all steps. GCRA has no windows.
-#[inline]
-pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
+/// The state at `at`, and where that is in its window, which is found once: it takes the longest of
+/// all steps. GCRA has no windows.
+#[inline(always)]
+pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, Window) {
     match quota.algorithm() {
-        Algorithm::FixedWindow => fixed::settle(quota, state, at),
+        Algorithm::FixedWindow => fixed::settle(quota, state, at, Window::aligned(quota, at)),
+        Algorithm::CalendarMonth => fixed::settle(quota, state, at, calendar::month(at)),
         Algorithm::SlidingWindow => sliding::settle(quota, state, at),
-        Algorithm::Gcra => (gcra::settle(quota, state, at), 0),
+        Algorithm::Gcra => (gcra::settle(quota, state, at), Window::default()),
     }
 }
 
 #[inline]
-fn room(quota: &Quota, state: State, elapsed: u64) -> u64 {
+fn room(quota: &Quota, state: State, window: Window) -> u64 {
     match quota.algorithm() {
-        Algorithm::FixedWindow => quota.limit() - state.used,
-        Algorithm::SlidingWindow => sliding::room(quota, state, elapsed),
+        Algorithm::FixedWindow | Algorithm::CalendarMonth => quota.limit() - state.used,
+        Algorithm::SlidingWindow => sliding::room(quota, state, window),
         Algorithm::Gcra => gcra::room(quota, state),
     }
 }
 
 /// `cost` is at most the limit.
 #[inline]
-fn wait(quota: &Quota, state: State, elapsed: u64, cost: u64) -> u64 {
+fn wait(quota: &Quota, state: State, window: Window, cost: u64) -> u64 {
     match quota.algorithm() {
-        Algorithm::FixedWindow => quota.nanos() - elapsed,
-        Algorithm::SlidingWindow => sliding::wait(quota, state, elapsed, cost),
+        Algorithm::FixedWindow | Algorithm::CalendarMonth => window.left,
+        Algorithm::SlidingWindow => sliding::wait(quota, state, window, cost),
         Algorithm::Gcra => gcra::wait(quota, state, cost),
     }
 }
 
 /// Whether `last` is in the window that holds `at`, or later.
 mod fixed {
-    use super::{Quota, State};
+    use super::{Quota, State, Window};
 
     #[inline]
-    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
-        let elapsed = at % quota.nanos();
-        let is_same = state.last >= at - elapsed;
+    pub(super) fn settle(quota: &Quota, state: State, at: u64, window: Window) -> (State, Window) {
+        let is_same = state.last >= at - window.elapsed;
         let used = if is_same { state.used.min(quota.limit()) } else { 0 };
-        (State { last: at, used, past: 0 }, elapsed)
+        (State { last: at, used, past: 0 }, window)
     }
 }
 
 /// Two cells: this window, and the one before weighted by what a window's length back still covers.
 mod sliding {
-    use super::{Quota, State};
+    use super::{Quota, State, Window};
 
     #[inline]
-    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, u64) {
-        let elapsed = at % quota.nanos();
-        let start = at - elapsed;
+    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, Window) {
+        let window = Window::aligned(quota, at);
+        let start = at - window.elapsed;
         let (used, past) = if state.last >= start {
             (state.used, state.past)
         } else if state.last >= start - quota.nanos() {
@@ -141,22 +158,23 @@ mod sliding {
         };
         let state =
             State { last: at, used: used.min(quota.limit()), past: past.min(quota.limit()) };
-        (state, elapsed)
+        (state, window)
     }
 
     #[inline]
-    pub(super) fn room(quota: &Quota, state: State, elapsed: u64) -> u64 {
-        let past = scale(state.past, quota.nanos() - elapsed, quota.nanos());
+    pub(super) fn room(quota: &Quota, state: State, window: Window) -> u64 {
+        let past = scale(state.past, window.left, quota.nanos());
         quota.limit().saturating_sub(state.used + past)
     }
 
     #[inline]
-    pub(super) fn wait(quota: &Quota, state: State, elapsed: u64, cost: u64) -> u64 {
+    pub(super) fn wait(quota: &Quota, state: State, window: Window, cost: u64) -> u64 {
         let room = quota.limit() - cost;
         if state.used <= room {
-            return fits_at(quota.nanos(), state.past, room - state.used).saturating_sub(elapsed);
+            let fits_at = fits_at(quota.nanos(), state.past, room - state.used);
+            return fits_at.saturating_sub(window.elapsed);
         }
-        (quota.nanos() - elapsed).saturating_add(fits_at(quota.nanos(), state.used, room))
+        window.left.saturating_add(fits_at(quota.nanos(), state.used, room))
     }
 
     /// How far into a window the `past` one weighs at most `room`: where

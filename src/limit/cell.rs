@@ -1,10 +1,10 @@
 //! The counter of one identity under one quota, and the lock around it.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard};
 
 use super::algorithm::{self, Decision, State};
-use super::identity::{Identity, Kept, Parts};
+use super::identity::{Identity, Parts};
 use super::quota::{Algorithm, Quota};
 use crate::Timestamp;
 
@@ -36,36 +36,48 @@ impl Hash for Account<'_> {
     }
 }
 
+/// What stands for an account where it is kept: 80 bits of a keyed hash of the owner, and the quota.
+///
+/// Without the key nobody can look for two owners with one hash. That two of a million have one by
+/// chance is as likely as one in two million million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    hash: Packed<8>,
+    more: Packed<2>,
+    quota: PackedQuota,
+}
+
+impl Tag {
+    pub(crate) fn new(account: Account<'_>, key: &RandomState) -> Self {
+        let mut hasher = key.build_hasher();
+        account.hash(&mut hasher);
+        let hash = Packed::new(hasher.finish());
+        // A longer text, of which the hash is another.
+        hasher.write_u8(1);
+        let quota = PackedQuota::new(&account.quota);
+        Self { hash, more: Packed::new(hasher.finish()), quota }
+    }
+
+    /// Where to look for it.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.get()
+    }
+}
+
 /// The counter of one account, shared by all who hold it.
 #[derive(Debug)]
 pub(crate) struct Cell {
-    identity: Kept,
-    quota: PackedQuota,
+    tag: Tag,
     counter: Mutex<Counter>,
 }
 
 impl Cell {
-    pub(crate) fn new(account: Account<'_>) -> Self {
-        Self {
-            identity: Kept::new(account.owner),
-            quota: PackedQuota::new(&account.quota),
-            counter: Mutex::default(),
-        }
+    pub(crate) fn new(tag: Tag) -> Self {
+        Self { tag, counter: Mutex::default() }
     }
 
-    pub(crate) fn account(&self) -> Account<'_> {
-        Account { owner: self.identity.parts(), quota: self.quota.get() }
-    }
-
-    /// True when it counts for that account.
-    #[inline]
-    pub(crate) fn is(&self, account: Account<'_>) -> bool {
-        self.quota.get() == account.quota && self.identity.is(account.owner)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn identity(&self) -> &Kept {
-        &self.identity
+    pub(crate) fn tag(&self) -> &Tag {
+        &self.tag
     }
 
     /// The counter, until the guard is dropped.
@@ -76,7 +88,7 @@ impl Cell {
 
     /// What it has consumed of its quota; a counter that nobody can use any more counts as new.
     pub(super) fn consumed(&self, now: Timestamp) -> u64 {
-        let consumed = |state| algorithm::consumed(&self.quota.get(), state, now.as_nanos());
+        let consumed = |state| algorithm::consumed(&self.tag.quota.get(), state, now.as_nanos());
         self.lock().map_or(0, |counter| consumed(counter.state()))
     }
 
@@ -149,28 +161,41 @@ impl Counter {
     }
 }
 
-/// A [`Quota`] in 11 bytes.
-#[derive(Debug)]
+/// A [`Quota`] in 10 bytes: the longest window, in milliseconds, leaves 5 bits of its 40.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PackedQuota {
     limit: Packed<5>,
-    millis: Packed<5>,
-    algorithm: Algorithm,
+    window: Packed<5>,
 }
+
+const BITS_OF_WINDOW: u32 = 35;
 
 impl PackedQuota {
     fn new(quota: &Quota) -> Self {
-        let (limit, millis) = (Packed::new(quota.limit()), Packed::new(quota.millis()));
-        Self { limit, millis, algorithm: quota.algorithm() }
+        let algorithm: u64 = match quota.algorithm() {
+            Algorithm::FixedWindow => 0,
+            Algorithm::SlidingWindow => 1,
+            Algorithm::Gcra => 2,
+            Algorithm::CalendarMonth => 3,
+        };
+        let window = quota.millis() | algorithm << BITS_OF_WINDOW;
+        Self { limit: Packed::new(quota.limit()), window: Packed::new(window) }
     }
 
-    #[inline]
-    fn get(&self) -> Quota {
-        Quota::restored(self.limit.get(), self.millis.get(), self.algorithm)
+    fn get(self) -> Quota {
+        let window = self.window.get();
+        let algorithm = match window >> BITS_OF_WINDOW {
+            0 => Algorithm::FixedWindow,
+            1 => Algorithm::SlidingWindow,
+            2 => Algorithm::Gcra,
+            _ => Algorithm::CalendarMonth,
+        };
+        Quota::restored(self.limit.get(), window & ((1 << BITS_OF_WINDOW) - 1), algorithm)
     }
 }
 
 /// An unsigned integer of `BYTES` bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Packed<const BYTES: usize>([u8; BYTES]);
 
 impl<const BYTES: usize> Packed<BYTES> {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::caller::Caller;
 use super::cell::LimitError;
 use super::identity::Identity;
-use super::quota::Quota;
+use super::plans::Plans;
+use super::quota::{Algorithm, Quota};
+use super::reach::Reach;
 use super::remote::Remote;
 use super::seats::{self, Held};
 use super::standing::LimitName;
@@ -27,6 +29,11 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 ///
 /// Each limit made by a constructor counts by itself. Clones share the counters, whatever else is
 /// then set on them: `limit.clone().cost(10)` is the same limit for a route that costs more.
+///
+/// A limit is for all requests, or [`on`](Self::on) routes or [`for_scope`](Self::for_scope) only;
+/// routes may [cost](Self::cost_on) more than others. [`plans`](Self::plans) change without a
+/// restart, and a cost may be [`settled later`](Self::settle_later). How many requests run at a time
+/// is limited by [`Concurrency`](super::Concurrency).
 ///
 /// At most [`capacity`](Self::capacity) identities are counted at a time, in memory, in this
 /// process. When there is no room, those whose quota is whole again go first, then of a sample the
@@ -60,8 +67,12 @@ pub struct Limit {
     pub(super) sharing: Sharing,
     quota: Quota,
     plans: BTreeMap<Box<str>, Quota>,
+    shared_plans: Option<Plans>,
     prefers_key: bool,
     cost: Cost,
+    /// None for most limits, which are for all requests.
+    reach: Option<Arc<Reach>>,
+    settled_later: bool,
     /// Where it is counted, if that is not in its table.
     pub(super) remote: Option<Remote>,
 }
@@ -137,8 +148,11 @@ impl Limit {
             sharing,
             quota,
             plans: BTreeMap::new(),
+            shared_plans: None,
             prefers_key: false,
             cost: Cost::Fixed(1),
+            reach: None,
+            settled_later: false,
             remote: None,
         }
     }
@@ -152,6 +166,15 @@ impl Limit {
     #[must_use]
     pub fn plan(mut self, name: impl Into<Box<str>>, quota: Quota) -> Self {
         self.plans.insert(name.into(), quota);
+        self
+    }
+
+    /// Looks plans up in `plans` first, which may change while the service runs; those that are not
+    /// there in what [`plan`](Self::plan) has told. A quota that is set there later and is smaller
+    /// than the cost of a request always refuses it.
+    #[must_use]
+    pub fn plans(mut self, plans: &Plans) -> Self {
+        self.shared_plans = Some(plans.clone());
         self
     }
 
@@ -180,6 +203,31 @@ impl Limit {
         self
     }
 
+    /// Takes the cost for an estimate, which the request settles: a [`Reservation`](super::Reservation)
+    /// among its extensions is told the real cost, and what was reserved beyond it is given back.
+    ///
+    /// A request that settles nothing has cost nothing, be it cancelled, refused by a policy or served
+    /// by a handler that knows of no reservation: set this for routes that settle, and another limit
+    /// on how many requests there may be. Rate-limit headers count the estimate. Only a gate whose
+    /// limits are all counted in memory takes it.
+    ///
+    /// ```
+    /// use keygate::{Limit, Quota};
+    ///
+    /// // A million tokens a day; a request holds 4,000 until it is known what it has used.
+    /// let tokens = Limit::per_tenant(Quota::per_day(1_000_000)?)
+    ///     .cost(4_000)
+    ///     .settle_later()
+    ///     .name("tokens")?;
+    /// # let _ = tokens;
+    /// # Ok::<(), keygate::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn settle_later(mut self) -> Self {
+        self.settled_later = true;
+        self
+    }
+
     /// The name under which clients see it in rate-limit headers. Without one it is `tenant`, `key`,
     /// `subject`, `address` or `custom`, by the constructor.
     ///
@@ -188,19 +236,13 @@ impl Limit {
     /// Unless it is 1 to 64 printable ASCII characters other than `"` and `\`, which can stand in a
     /// string of RFC 8941 as they are.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let name: Arc<str> = name.into();
-        let plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(plain) {
-            let reason = "not 1 to 64 printable ASCII characters without \" and \\";
-            return Err(ConfigError::invalid("name of a limit", name, reason));
-        }
-        self.name = name.into();
+        self.name = checked(name.into())?;
         Ok(self)
     }
 
     /// How many identities are counted at most, 100,000 by default; one counts once for each of its
-    /// quotas. Each takes about 100 bytes and its text, of which a digest is kept if it is longer
-    /// than 64 bytes. This limit then counts by itself, apart from those that it was cloned from.
+    /// quotas. Each takes 77 bytes when there are so many, however long its text: a keyed hash
+    /// stands for it. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors
     ///
@@ -230,6 +272,18 @@ impl Limit {
             || matches!(self.cost, Cost::By(_))
     }
 
+    pub(super) fn is_settled_later(&self) -> bool {
+        self.settled_later
+    }
+
+    pub(super) fn reaching(
+        mut self,
+        change: impl FnOnce(&mut Reach) -> Result<(), ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        change(Arc::make_mut(self.reach.get_or_insert_default()))?;
+        Ok(self)
+    }
+
     pub(super) fn table(&self) -> &Arc<Table> {
         &self.table
     }
@@ -240,13 +294,28 @@ impl Limit {
 
     /// Refuses a cost that no caller on some quota could ever pay.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let smallest = self.plans.values().chain([&self.quota]).map(Quota::limit).min();
-        match self.cost {
-            Cost::Fixed(cost) if Some(cost) > smallest => {
-                Err(ConfigError::invalid("cost of a limit", cost, "above one of its quotas"))
-            }
-            _ => Ok(()),
+        let shared = self.shared_plans.as_ref().and_then(Plans::smallest);
+        let quotas = self.plans.values().chain([&self.quota]).map(Quota::limit);
+        let smallest = quotas.chain(shared).min();
+        let usual = if let Cost::Fixed(cost) = self.cost { cost } else { 0 };
+        let cost = usual.max(self.reach.as_ref().map_or(0, |reach| reach.dearest()));
+        if Some(cost) > smallest {
+            return Err(ConfigError::invalid("cost of a limit", cost, "above one of its quotas"));
         }
+        self.check_shared()
+    }
+
+    /// Refuses what a limit that many machines share can't do.
+    fn check_shared(&self) -> Result<(), ConfigError> {
+        let monthly = |quota: &Quota| quota.algorithm() == Algorithm::CalendarMonth;
+        if self.remote.is_none() {
+            return Ok(());
+        }
+        if self.plans.values().chain([&self.quota]).any(monthly) {
+            let reason = "shared by many machines, it can't be counted by calendar month";
+            return Err(ConfigError::invalid("limit", &self.name, reason));
+        }
+        Ok(())
     }
 
     /// What the caller asks of this limit; `None` if it does not apply to it.
@@ -258,20 +327,32 @@ impl Limit {
         caller: &Caller<'a>,
         now: Timestamp,
     ) -> Result<Option<Claim<'a>>, LimitError> {
-        let Some((identity, quota)) = self.account(caller) else { return Ok(None) };
+        let mut shared = None;
+        let account = self.account(caller, &mut shared);
+        let Some((identity, quota)) = account else { return Ok(None) };
         let cell = self.cell(caller.principal(), &identity, quota, now)?;
         Ok(Some(Claim { limit: self, cell, quota: *quota, cost: self.cost_of(caller) }))
     }
 
-    /// Whom the caller is counted for, and under which quota.
+    /// Whom the caller is counted for, and under which quota, to which `shared` gives a place if it
+    /// may change at any time; `None` if the limit is not for the caller.
     #[inline(always)]
     pub(super) fn account<'c>(
         &'c self,
         caller: &'c Caller<'_>,
+        shared: &'c mut Option<Quota>,
     ) -> Option<(Identity<'c>, &'c Quota)> {
+        if self.reach.as_ref().is_some_and(|reach| !reach.holds(caller)) {
+            return None;
+        }
         let own = self.own_quota(caller.principal());
         let identity = self.identity(caller, own.is_some())?;
-        Some((identity, own.unwrap_or_else(|| self.plan_quota(caller.principal()))))
+        let quota = match own {
+            Some(own) => own,
+            None if self.plans.is_empty() && self.shared_plans.is_none() => &self.quota,
+            None => self.plan_quota(caller.principal(), shared),
+        };
+        Some((identity, quota))
     }
 
     #[inline(always)]
@@ -308,21 +389,20 @@ impl Limit {
         if self.prefers_key { principal.key().and_then(KeyRecord::quota) } else { None }
     }
 
-    #[inline]
-    fn plan_quota(&self, principal: &Principal) -> &Quota {
-        if self.plans.is_empty() {
-            return &self.quota;
-        }
-        let plan = principal.tenant().and_then(Tenant::plan);
-        plan.and_then(|plan| self.plans.get(plan)).unwrap_or(&self.quota)
+    #[inline(never)]
+    fn plan_quota<'c>(&'c self, principal: &Principal, shared: &'c mut Option<Quota>) -> &'c Quota {
+        let Some(plan) = principal.tenant().and_then(Tenant::plan) else { return &self.quota };
+        *shared = self.shared_plans.as_ref().and_then(|plans| plans.get(plan));
+        shared.as_ref().or_else(|| self.plans.get(plan)).unwrap_or(&self.quota)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn cost_of(&self, caller: &Caller<'_>) -> u64 {
-        match &self.cost {
+        let usual = match &self.cost {
             Cost::Fixed(cost) => *cost,
             Cost::By(weigh) => weigh(caller),
-        }
+        };
+        self.reach.as_ref().map_or(usual, |reach| reach.cost(caller.head(), usual))
     }
 }
 
@@ -343,7 +423,7 @@ pub(super) fn of_tenant(principal: &Principal) -> Identity<'_> {
 }
 
 #[inline]
-fn of_caller(principal: &Principal) -> Identity<'_> {
+pub(super) fn of_caller(principal: &Principal) -> Identity<'_> {
     match (principal.key_id(), principal.token()) {
         (None, Some(token)) => Identity::Subject {
             issuer: token.issuer().unwrap_or_default(),
@@ -351,6 +431,16 @@ fn of_caller(principal: &Principal) -> Identity<'_> {
         },
         _ => Identity::Key(principal.subject()),
     }
+}
+
+/// A name that can stand in a header.
+pub(super) fn checked(name: Arc<str>) -> Result<LimitName, ConfigError> {
+    let plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(name.into());
+    }
+    let reason = "not 1 to 64 printable ASCII characters without \" and \\";
+    Err(ConfigError::invalid("name of a limit", name, reason))
 }
 
 pub(super) fn table(capacity: usize) -> Result<Arc<Table>, ConfigError> {
@@ -377,6 +467,8 @@ impl fmt::Debug for Limit {
             .field("name", &self.name)
             .field("quota", &self.quota)
             .field("plans", &self.plans)
+            .field("shared_plans", &self.shared_plans)
+            .field("reach", &self.reach)
             .finish_non_exhaustive()
     }
 }

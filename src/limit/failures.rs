@@ -1,4 +1,4 @@
-//! How often an address may fail to authenticate.
+//! How often an address may fail to authenticate, and anybody with keys of one prefix.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 /// that a credential names, so nobody can use up another's quota by failing in its name. Clones
 /// share the count.
 ///
+/// Guesses that come from many addresses are bounded [per prefix](Self::per_prefix) of a key.
+///
 /// A budget means little unless the gate is told how the client's address is found:
 /// [`ClientAddress::peer_from`](crate::policy::ClientAddress::peer_from).
 ///
@@ -38,13 +40,27 @@ pub struct FailureBudget {
     pub(super) quota: Quota,
     ipv6_prefix: u8,
     before_verification: bool,
+    per_prefix: Option<PerPrefix>,
+}
+
+/// What is counted by what may be shown of a key.
+#[derive(Clone, Debug)]
+struct PerPrefix {
+    table: Arc<Table>,
+    quota: Quota,
 }
 
 impl FailureBudget {
     /// `quota` failures for each address; those beyond are answered 429.
     pub fn new(quota: Quota) -> Self {
         let table = default_table();
-        Self { table, quota, ipv6_prefix: IPV6_PREFIX, before_verification: false }
+        Self {
+            table,
+            quota,
+            ipv6_prefix: IPV6_PREFIX,
+            before_verification: false,
+            per_prefix: None,
+        }
     }
 
     /// Refuses an address that has used up its budget before any work is done for it, whatever
@@ -57,6 +73,27 @@ impl FailureBudget {
     #[must_use]
     pub fn before_verification(mut self) -> Self {
         self.before_verification = true;
+        self
+    }
+
+    /// Counts failures by the key that was presented too: `quota` for its prefix and the next 4
+    /// characters, which is what may be [shown](crate::KeyFormat::display_prefix) of it, from
+    /// whatever addresses. Those beyond are answered 429, so that whoever has seen a key's beginning
+    /// learns no more from a thousand addresses than from one.
+    ///
+    /// It refuses failures only, [`before_verification`](Self::before_verification) too: the owner
+    /// of a key that others guess at is let in. Clones made before count prefixes apart.
+    ///
+    /// ```
+    /// use keygate::{FailureBudget, Quota};
+    ///
+    /// let budget = FailureBudget::new(Quota::per_minute(20)?).per_prefix(Quota::per_hour(100)?);
+    /// # let _ = budget;
+    /// # Ok::<(), keygate::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn per_prefix(mut self, quota: Quota) -> Self {
+        self.per_prefix = Some(PerPrefix { table: default_table(), quota });
         self
     }
 
@@ -122,6 +159,25 @@ impl FailureBudget {
         refused(self.record(address, now))
     }
 
+    /// Counts a failure with a key of which `prefix` may be shown.
+    ///
+    /// # Errors
+    ///
+    /// As [`fail`](Self::fail), of both counts the one that is used up for longer.
+    pub(crate) fn fail_with(
+        &self,
+        address: Option<IpAddr>,
+        prefix: impl FnOnce() -> Option<String>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let by_prefix = match &self.per_prefix {
+            Some(per_prefix) => per_prefix.record(prefix(), now),
+            None => Ok(None),
+        };
+        let by_address = self.record(address, now);
+        refused(by_address.and_then(|wait| Ok(wait.max(by_prefix?))))
+    }
+
     pub(crate) fn is_before_verification(&self) -> bool {
         self.before_verification
     }
@@ -137,15 +193,7 @@ impl FailureBudget {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
-        let mut cell = self.table.cell(&self.identity(address), &self.quota, now)?;
-        loop {
-            let mut counter = cell.lock()?;
-            if !counter.is_evicted() {
-                return Ok(wait(counter.take(&self.quota, now, 1)));
-            }
-            drop(counter);
-            cell = self.table.readmit(&cell, now)?;
-        }
+        record(&self.table, &self.identity(address), &self.quota, now)
     }
 
     /// How long the address must wait, if it has used up its budget; an unknown one never, for it is
@@ -173,6 +221,35 @@ impl FailureBudget {
 
     fn identity(&self, address: Option<IpAddr>) -> Identity<'static> {
         Identity::network(address, self.ipv6_prefix)
+    }
+}
+
+impl PerPrefix {
+    fn record(
+        &self,
+        prefix: Option<String>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, LimitError> {
+        let Some(prefix) = prefix else { return Ok(None) };
+        record(&self.table, &Identity::Text(prefix.into()), &self.quota, now)
+    }
+}
+
+/// Takes one, and tells how long to wait where there is none.
+fn record(
+    table: &Table,
+    identity: &Identity<'_>,
+    quota: &Quota,
+    now: Timestamp,
+) -> Result<Option<Duration>, LimitError> {
+    let mut cell = table.cell(identity, quota, now)?;
+    loop {
+        let mut counter = cell.lock()?;
+        if !counter.is_evicted() {
+            return Ok(wait(counter.take(quota, now, 1)));
+        }
+        drop(counter);
+        cell = table.readmit(&cell, now)?;
     }
 }
 

@@ -115,11 +115,6 @@ impl Kept {
         Parts { kind, head, tail: halves.next().unwrap_or_default() }
     }
 
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.len()
-    }
-
     /// True when it is that identity.
     #[inline]
     pub(crate) fn is(&self, parts: Parts<'_>) -> bool {

@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::cell::{Counter, LimitError};
 use super::definition::{Claim, Limit};
 use super::remote::{CountError, Pending, Remote};
+use super::reservation::{Hold, Holds};
 use super::standing::{Standing, Standings};
 use crate::{ConfigError, Timestamp};
 
@@ -18,6 +19,8 @@ const MAX_LIMITS: usize = 8;
 pub(crate) enum Verdict {
     /// Every limit has counted it.
     Admitted,
+    /// The same, and some hold it to be settled later.
+    Reserved(Box<Holds>),
     /// No limit has counted it. After how long the same request is admitted if nobody else calls;
     /// `None` for never.
     Denied(Option<Duration>),
@@ -52,6 +55,10 @@ impl Limits {
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_unstable_by_key(|index| all[*index].table().id());
         let remote = all.iter().find_map(|limit| limit.remote.clone());
+        if let Some(limit) = all.iter().find(|limit| limit.is_settled_later() && remote.is_some()) {
+            let reason = "settled later, in a gate with a limit that many machines share";
+            return Err(ConfigError::invalid("limit", limit.shown_name(), reason));
+        }
         Ok(Self { all, order: order.into(), remote })
     }
 
@@ -107,7 +114,7 @@ impl Limits {
         standings: &mut Standings,
     ) -> Result<Verdict, LimitError> {
         match &*self.all {
-            [limit] => take_one(limit, caller, now, standings),
+            [limit] if !limit.is_settled_later() => take_one(limit, caller, now, standings),
             limits => take_all(limits, &self.order, caller, now, standings),
         }
     }
@@ -183,12 +190,16 @@ fn decide(
     let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
     // A request must wait for the last of its limits.
     let answer = asked.max().unwrap_or(Answer::Admitted);
+    let mut holds = Vec::new();
     for (claim, counter) in locked.iter_mut().flatten() {
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
+        if claim.limit.is_settled_later() {
+            holds.push(claim.hold(counter));
+        }
         standings.push(claim.standing(decision, now));
     }
-    Ok(Some(answer.into()))
+    Ok(Some(Verdict::from(answer).holding(holds)))
 }
 
 type Locked<'a> = [Option<(&'a Claim<'a>, MutexGuard<'a, Counter>)>; MAX_LIMITS];
@@ -220,6 +231,17 @@ impl Claim<'_> {
         Ok(())
     }
 
+    /// What the counter has just taken.
+    fn hold(&self, counter: &Counter) -> Hold {
+        Hold {
+            table: Arc::clone(self.limit.table()),
+            cell: Arc::clone(&self.cell),
+            quota: self.quota,
+            taken: counter.last(),
+            cost: self.cost,
+        }
+    }
+
     fn standing(&self, decision: Decision, now: Timestamp) -> Standing {
         Standing {
             name: self.limit.shown_name().clone(),
@@ -228,6 +250,16 @@ impl Claim<'_> {
             remaining: decision.remaining,
             reset: Timestamp::from_nanos(now.as_nanos().saturating_add(decision.reset)),
             reset_after: Duration::from_nanos(decision.reset),
+        }
+    }
+}
+
+impl Verdict {
+    /// Nothing was taken, and so nothing is held, of a request that is denied.
+    fn holding(self, holds: Vec<Hold>) -> Self {
+        match self {
+            Self::Admitted if !holds.is_empty() => Self::Reserved(Box::new(Holds::new(holds))),
+            other => other,
         }
     }
 }

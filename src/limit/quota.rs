@@ -22,6 +22,8 @@ pub enum Algorithm {
     SlidingWindow,
     /// A bucket of the whole limit that fills at an even rate (the generic cell rate algorithm).
     Gcra,
+    /// Windows that are the months of the Gregorian calendar, in UTC.
+    CalendarMonth,
 }
 
 /// How much a caller may do in a window, and how that is counted.
@@ -29,7 +31,8 @@ pub enum Algorithm {
 /// The limit is 1 to [`Quota::MAX_LIMIT`], the window 1 millisecond to 366 days in whole
 /// milliseconds. Serialized it reads
 /// `{"limit": 500, "window_ms": 3600000, "algorithm": "fixed_window"}`; the algorithm may be left
-/// out, and values out of bounds are refused.
+/// out, and values out of bounds are refused. A quota per calendar month has no window to be told:
+/// `{"limit": 500, "algorithm": "calendar_month"}`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,6 +41,9 @@ pub enum Algorithm {
 /// let quota = Quota::new(10_000, Duration::from_secs(3_600))?.gcra();
 /// assert_eq!(quota, Quota::per_hour(10_000)?.gcra());
 /// assert!(Quota::per_hour(0).is_err());
+///
+/// let billed = Quota::per_calendar_month(1_000_000)?;
+/// assert_eq!(billed.window(), Duration::from_secs(31 * 86_400));
 /// # Ok::<(), keygate::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,6 +60,7 @@ impl Quota {
 
     const MIN_WINDOW: Duration = Duration::from_millis(1);
     const MAX_WINDOW: Duration = Duration::from_secs(366 * 86_400);
+    const LONGEST_MONTH: Duration = Duration::from_secs(31 * 86_400);
 
     /// `limit` in each `window`, counted in windows aligned to the Unix clock.
     ///
@@ -78,7 +85,7 @@ impl Quota {
     ///
     /// # Errors
     ///
-    /// When the limit is 0 or above [`Quota::MAX_LIMIT`]; so for the three below.
+    /// When the limit is 0 or above [`Quota::MAX_LIMIT`]; so for the four below.
     pub fn per_second(limit: u64) -> Result<Self, ConfigError> {
         Self::new(limit, Duration::from_secs(1))
     }
@@ -110,6 +117,20 @@ impl Quota {
         Self::new(limit, DAY)
     }
 
+    /// `limit` a month of the calendar, from midnight UTC of its first day to that of the next one's.
+    ///
+    /// Its [`window`](Self::window) is the longest that it can be, 31 days: a client that spreads the
+    /// limit over it is never too fast. [Sliding](Self::sliding) or as a [bucket](Self::gcra) there
+    /// is no calendar to keep to, and the window is those 31 days.
+    ///
+    /// # Errors
+    ///
+    /// As [`Quota::per_second`].
+    pub fn per_calendar_month(limit: u64) -> Result<Self, ConfigError> {
+        let quota = Self::new(limit, Self::LONGEST_MONTH)?;
+        Ok(Self { algorithm: Algorithm::CalendarMonth, ..quota })
+    }
+
     /// The same quota in a sliding window.
     #[must_use]
     pub const fn sliding(mut self) -> Self {
@@ -130,7 +151,7 @@ impl Quota {
         self.limit
     }
 
-    /// The window.
+    /// The window; of a calendar month the longest that it can be, 31 days.
     pub const fn window(&self) -> Duration {
         Duration::from_nanos(self.nanos)
     }
@@ -168,7 +189,8 @@ fn invalid_window(window: Duration, reason: &'static str) -> ConfigError {
 #[derive(Serialize, Deserialize)]
 struct Written {
     limit: u64,
-    window_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window_ms: Option<u64>,
     #[serde(default)]
     algorithm: Algorithm,
 }
@@ -177,13 +199,23 @@ impl TryFrom<Written> for Quota {
     type Error = ConfigError;
 
     fn try_from(written: Written) -> Result<Self, ConfigError> {
-        let quota = Self::new(written.limit, Duration::from_millis(written.window_ms))?;
+        let quota = match (written.algorithm, written.window_ms) {
+            (Algorithm::CalendarMonth, None) => Self::per_calendar_month(written.limit)?,
+            (Algorithm::CalendarMonth, Some(millis)) => {
+                let reason = "a calendar month has its own";
+                return Err(invalid_window(Duration::from_millis(millis), reason));
+            }
+            (_, Some(millis)) => Self::new(written.limit, Duration::from_millis(millis))?,
+            (_, None) => return Err(ConfigError::invalid("window of a quota", "", "missing")),
+        };
         Ok(Self { algorithm: written.algorithm, ..quota })
     }
 }
 
 impl From<Quota> for Written {
     fn from(quota: Quota) -> Self {
-        Self { limit: quota.limit, window_ms: quota.millis(), algorithm: quota.algorithm }
+        let is_told = quota.algorithm != Algorithm::CalendarMonth;
+        let window_ms = is_told.then(|| quota.millis());
+        Self { limit: quota.limit, window_ms, algorithm: quota.algorithm }
     }
 }

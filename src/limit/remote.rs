@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::cell::LimitError;
 use super::definition::{Limit, Sharing, of_tenant};
 use super::limits::Verdict;
+use super::quota::Algorithm;
 use super::redis::{Counter, Counting, Part};
 use super::standing::Standings;
 use crate::Timestamp;
@@ -41,12 +41,17 @@ impl Remote {
 }
 
 impl Limit {
-    fn part(&self, caller: &Caller<'_>, now: Timestamp) -> Result<Option<Part>, LimitError> {
+    fn part(&self, caller: &Caller<'_>, now: Timestamp) -> Result<Option<Part>, CountError> {
         let Some(Remote(counter)) = &self.remote else {
             let Some(claim) = self.claim(caller, now)? else { return Ok(None) };
             return Ok(Some(Part::in_memory(self, &claim.cell, claim.quota, claim.cost)));
         };
-        let Some((owner, quota)) = self.account(caller) else { return Ok(None) };
+        let mut plan = None;
+        let account = self.account(caller, &mut plan);
+        let Some((owner, quota)) = account else { return Ok(None) };
+        if quota.algorithm() == Algorithm::CalendarMonth {
+            return Err(CountError::Calendar);
+        }
         // What belongs to a tenant stays together.
         let tag = match self.sharing {
             Sharing::Tenant | Sharing::Caller => of_tenant(caller.principal()),

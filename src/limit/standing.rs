@@ -79,7 +79,8 @@ pub struct Standing {
     pub name: LimitName,
     /// How much the quota allows in a window.
     pub limit: u64,
-    /// The quota's window.
+    /// The quota's window; zero where so many may run at a time
+    /// ([`Concurrency`](super::Concurrency)).
     pub window: Duration,
     /// How much is left; never negative.
     pub remaining: u64,
@@ -150,9 +151,10 @@ impl Standings {
     }
 
     /// The one with the least left, which is the one that a client must watch; of equals, the one
-    /// that is full again last.
+    /// that is full again last. How many run at a time is no part of that.
     pub fn tightest(&self) -> Option<&Standing> {
-        self.as_slice().iter().min_by_key(|s| (s.remaining, std::cmp::Reverse(s.reset)))
+        let all = self.as_slice().iter().filter(|standing| !standing.window.is_zero());
+        all.min_by_key(|s| (s.remaining, std::cmp::Reverse(s.reset)))
     }
 }
 

@@ -1,18 +1,19 @@
 //! All counters of one limit: found by identity and quota, never more of them than its capacity.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
-use super::cell::{Account, Cell, LimitError};
+use super::cell::{Account, Cell, LimitError, Tag};
 use super::identity::Identity;
 use super::quota::Quota;
 use crate::Timestamp;
 
-const MAX_SHARDS: usize = 64;
+/// Twice as many at most.
+const MANY_SHARDS: usize = 64;
 /// Fewer would make the choice of whom to drop a poor one.
 const MIN_CELLS_PER_SHARD: usize = 64;
 /// How many counters are weighed to make room for one.
@@ -28,18 +29,18 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// collide.
 pub(crate) struct Table {
     id: u64,
-    hasher: RandomState,
+    key: RandomState,
     shards: Box<[Mutex<Shard>]>,
 }
 
 impl Table {
     /// Room for `capacity` counters, at least 1.
     pub(crate) fn new(capacity: usize) -> Self {
-        let count = (capacity / MIN_CELLS_PER_SHARD).clamp(1, MAX_SHARDS);
+        let count = shards(capacity);
         let share = |index| capacity / count + usize::from(index < capacity % count);
         let shards = (0..count).map(|index| Mutex::new(Shard::new(share(index).max(1)))).collect();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, hasher: RandomState::new(), shards }
+        Self { id, key: RandomState::new(), shards }
     }
 
     /// Tells tables apart, and gives them the order in which their counters are locked.
@@ -55,15 +56,13 @@ impl Table {
         quota: &Quota,
         now: Timestamp,
     ) -> Result<Arc<Cell>, LimitError> {
-        let digest = identity.digest();
-        let account = Account::new(digest.as_ref().unwrap_or(identity), quota);
-        let hash = self.hash(account);
-        let mut shard = self.shard(hash)?;
-        if let Some(cell) = shard.find(hash, account) {
+        let tag = self.tag(identity, quota);
+        let mut shard = self.shard(tag.hash())?;
+        if let Some(cell) = shard.find(&tag) {
             return Ok(cell.clone());
         }
-        let cell = Arc::new(Cell::new(account));
-        shard.insert(hash, cell.clone(), now, |cell| self.hash(cell.account()));
+        let cell = Arc::new(Cell::new(tag));
+        shard.insert(cell.clone(), now);
         Ok(cell)
     }
 
@@ -73,10 +72,8 @@ impl Table {
         identity: &Identity<'_>,
         quota: &Quota,
     ) -> Result<Option<Arc<Cell>>, LimitError> {
-        let digest = identity.digest();
-        let account = Account::new(digest.as_ref().unwrap_or(identity), quota);
-        let hash = self.hash(account);
-        Ok(self.shard(hash)?.find(hash, account).cloned())
+        let tag = self.tag(identity, quota);
+        Ok(self.shard(tag.hash())?.find(&tag).cloned())
     }
 
     /// The counter that now counts for the account of `evicted`: another's, if one came in between,
@@ -87,19 +84,17 @@ impl Table {
         evicted: &Arc<Cell>,
         now: Timestamp,
     ) -> Result<Arc<Cell>, LimitError> {
-        let account = evicted.account();
-        let hash = self.hash(account);
-        let mut shard = self.shard(hash)?;
-        if let Some(cell) = shard.find(hash, account) {
+        let mut shard = self.shard(evicted.tag().hash())?;
+        if let Some(cell) = shard.find(evicted.tag()) {
             return Ok(cell.clone());
         }
-        shard.insert(hash, evicted.clone(), now, |cell| self.hash(cell.account()));
+        shard.insert(evicted.clone(), now);
         evicted.restore();
         Ok(evicted.clone())
     }
 
-    fn hash(&self, account: Account<'_>) -> u64 {
-        self.hasher.hash_one(account)
+    fn tag(&self, identity: &Identity<'_>, quota: &Quota) -> Tag {
+        Tag::new(Account::new(identity, quota), &self.key)
     }
 
     fn shard(&self, hash: u64) -> Result<MutexGuard<'_, Shard>, LimitError> {
@@ -111,15 +106,6 @@ impl Table {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().map_or(0, |shard| shard.cells.len())).sum()
-    }
-
-    /// The bytes of all identities.
-    #[cfg(test)]
-    pub(super) fn text(&self) -> usize {
-        let bytes = |shard: &Mutex<Shard>| {
-            shard.lock().map_or(0, |shard| shard.cells.iter().map(|c| c.identity().bytes()).sum())
-        };
-        self.shards.iter().map(bytes).sum()
     }
 
     #[cfg(test)]
@@ -139,6 +125,17 @@ impl fmt::Debug for Table {
     }
 }
 
+/// So many that a full shard takes three of four of its buckets, the number of which is a power of
+/// two: fewer would be slow to search, more would stand empty.
+fn shards(capacity: usize) -> usize {
+    let count = (capacity / MIN_CELLS_PER_SHARD).clamp(1, MANY_SHARDS);
+    if count < MANY_SHARDS {
+        return count;
+    }
+    let eighth = 1 << (capacity / count / 6).ilog2();
+    capacity.div_ceil(6 * eighth)
+}
+
 /// A part of a table under a lock of its own.
 ///
 /// Whoever holds a shard may lock one of its cells; whoever holds a cell never locks a shard.
@@ -154,21 +151,32 @@ impl Shard {
         Self { cells: HashTable::new(), capacity, hand: 0 }
     }
 
-    fn find(&self, hash: u64, account: Account<'_>) -> Option<&Arc<Cell>> {
-        self.cells.find(hash, |cell| cell.is(account))
+    fn find(&self, tag: &Tag) -> Option<&Arc<Cell>> {
+        self.cells.find(tag.hash(), |cell| cell.tag() == tag)
     }
 
-    fn insert(
-        &mut self,
-        hash: u64,
-        cell: Arc<Cell>,
-        now: Timestamp,
-        rehash: impl Fn(&Arc<Cell>) -> u64,
-    ) {
+    fn insert(&mut self, cell: Arc<Cell>, now: Timestamp) {
         if self.cells.len() >= self.capacity {
             self.make_room(now);
         }
-        self.cells.insert_unique(hash, cell, rehash);
+        if self.cells.len() == self.cells.capacity() && self.is_large_enough() {
+            self.sweep();
+        }
+        self.cells.insert_unique(cell.tag().hash(), cell, |cell| cell.tag().hash());
+    }
+
+    /// True when there will always be buckets enough, if those whose counters were dropped are swept
+    /// now and then: after as many new counters as are an eighth of all, or more.
+    fn is_large_enough(&self) -> bool {
+        self.capacity + self.capacity / 8 <= self.cells.num_buckets() / 8 * 7
+    }
+
+    /// Frees the buckets of dropped counters. Left to itself, the table would double for them.
+    fn sweep(&mut self) {
+        let swept = HashTable::with_capacity(self.cells.num_buckets() / 8 * 7);
+        for cell in std::mem::replace(&mut self.cells, swept) {
+            self.cells.insert_unique(cell.tag().hash(), cell, |cell| cell.tag().hash());
+        }
     }
 
     /// Drops from the next few counters all that are as good as new, or else the one that has

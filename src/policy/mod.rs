@@ -3,6 +3,7 @@
 pub mod address;
 mod forwarded;
 mod origin;
+mod paths;
 mod requirement;
 pub mod routes;
 mod scope;
@@ -10,6 +11,7 @@ mod scope;
 pub(crate) use address::canonical;
 pub use address::{ClientAddress, ForwardingHeader, PeerAddr};
 pub use origin::SameOrigin;
+pub(crate) use paths::Paths;
 pub use requirement::Policy;
 pub(crate) use routes::Asks;
 pub use routes::Routes;

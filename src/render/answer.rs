@@ -153,7 +153,7 @@ impl Refusals {
 
     fn write(&self, parts: &mut Parts, why: &Rejection, wire: Wire) -> Bytes {
         if wire == Wire::Grpc {
-            grpc::write(parts, why.kind(), &self.render.message(why));
+            grpc::write(parts, why, &self.render.message(why));
             return Bytes::new();
         }
         let Rendered { content_type, body } = self.render.render(why);

@@ -6,11 +6,13 @@ use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::RejectionKind;
+use crate::{Rejection, RejectionKind};
 
 const GRPC: &[u8] = b"application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// How long a client that retries by itself is to wait (gRFC A6, "Pushback").
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// True when the request with these headers is one of gRPC.
 ///
@@ -36,14 +38,28 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Turns `parts` into a refusal of `kind`; it has no body, because clients take one for a message.
-pub(super) fn write(parts: &mut Parts, kind: RejectionKind, message: &str) {
+/// Turns `parts` into that refusal; it has no body, because clients take one for a message.
+pub(super) fn write(parts: &mut Parts, why: &Rejection, message: &str) {
     parts.status = StatusCode::OK;
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    parts.headers.insert(GRPC_STATUS, status(kind));
+    parts.headers.insert(GRPC_STATUS, status(why.kind()));
     if let Ok(message) = HeaderValue::try_from(percent_encoded(message)) {
         parts.headers.insert(GRPC_MESSAGE, message);
     }
+    if let Some(pushback) = pushback(why) {
+        parts.headers.insert(PUSHBACK, pushback);
+    }
+}
+
+/// In milliseconds, rounded up; -1, which means never, where no wait helps or it is longer than
+/// clients can read.
+fn pushback(why: &Rejection) -> Option<HeaderValue> {
+    let wait = match why.retry_after() {
+        None if why.kind() == RejectionKind::RateLimited => None,
+        None => return None,
+        Some(wait) => i32::try_from(wait.as_nanos().div_ceil(1_000_000)).ok(),
+    };
+    Some(wait.map_or(HeaderValue::from_static("-1"), HeaderValue::from))
 }
 
 /// gRPC's code. A client must not take another try for a cure of a malformed request, nor fresh

@@ -34,7 +34,8 @@ pub enum Reset {
 ///
 /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` tell of the [tightest](Standings::tightest)
 /// limit. `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) tell of all.
-/// They replace headers of the same names.
+/// They replace headers of the same names. How many requests may run at a time is told by the draft's
+/// fields only.
 ///
 /// ```
 /// use std::time::Duration;
@@ -187,13 +188,21 @@ impl AsRef<[u8]> for Digits {
 fn write_draft(all: &[Standing], wait: Duration, headers: &mut HeaderMap) {
     let mut text = String::with_capacity(all.len() * 96);
     for standing in all {
-        item(&mut text, standing, ('q', standing.limit), ('w', secs_ceil(standing.window).max(1)));
+        item(&mut text, standing, 'q', standing.limit);
+        match secs_ceil(standing.window) {
+            0 => text.push_str(CONCURRENT),
+            window => parameter(&mut text, 'w', window),
+        }
+        text.push_str(", ");
     }
     let end = text.len();
     for standing in all {
-        let wait = if standing.remaining == 0 { wait } else { Duration::MAX };
-        let window = secs_ceil(standing.reset_after.min(wait));
-        item(&mut text, standing, ('r', standing.remaining), ('t', window));
+        item(&mut text, standing, 'r', standing.remaining);
+        if !standing.window.is_zero() {
+            let wait = if standing.remaining == 0 { wait } else { Duration::MAX };
+            parameter(&mut text, 't', secs_ceil(standing.reset_after.min(wait)));
+        }
+        text.push_str(", ");
     }
     let text = Bytes::from(text);
     // Each item ends in ", ", which stands between the members of a list only.
@@ -204,13 +213,19 @@ fn write_draft(all: &[Standing], wait: Duration, headers: &mut HeaderMap) {
 /// The greatest Integer of structured fields (RFC 9651 section 3.3.1).
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
-fn item(out: &mut String, standing: &Standing, amount: (char, u64), time: (char, u64)) {
+/// The draft's unit of a quota for what runs at a time; it has no window.
+const CONCURRENT: &str = ";qu=\"concurrent-requests\"";
+
+fn item(out: &mut String, standing: &Standing, name: char, amount: u64) {
     out.push('"');
     standing.name.as_str().chars().for_each(|c| push_sf_char(out, c));
-    let (amount_name, amount) = (amount.0, amount.1.min(MAX_INTEGER));
-    let (time_name, time) = (time.0, time.1.min(MAX_INTEGER));
+    out.push('"');
+    parameter(out, name, amount);
+}
+
+fn parameter(out: &mut String, name: char, value: u64) {
     // Writing to a String can't fail.
-    let _ = write!(out, "\";{amount_name}={amount};{time_name}={time}, ");
+    let _ = write!(out, ";{name}={}", value.min(MAX_INTEGER));
 }
 
 /// A String of structured fields is ASCII; what is not becomes `_`.

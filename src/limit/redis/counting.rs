@@ -33,6 +33,8 @@ pub(crate) enum CountError {
     Poisoned(#[from] LimitError),
     #[error("a limit can't be counted")]
     Away(#[from] Trouble),
+    #[error("a shared limit has no calendar months")]
+    Calendar,
     #[error("a limit's counts change faster than they can be taken")]
     Contended,
 }

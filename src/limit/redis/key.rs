@@ -50,6 +50,7 @@ impl Key {
             Algorithm::FixedWindow => 'f',
             Algorithm::SlidingWindow => 's',
             Algorithm::Gcra => 'g',
+            Algorithm::CalendarMonth => 'm',
         };
         let (tagged, owned) = (tag.text(), owner.text());
         let (most, millis) = (quota.limit(), quota.millis());

@@ -107,6 +107,8 @@ fn number(algorithm: Algorithm) -> u64 {
         Algorithm::FixedWindow => 0,
         Algorithm::SlidingWindow => 1,
         Algorithm::Gcra => 2,
+        // The server knows no calendar: such a quota is refused before.
+        Algorithm::CalendarMonth => u64::MAX,
     }
 }
 

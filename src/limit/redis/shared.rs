@@ -148,6 +148,10 @@ impl Limit {
     /// two of a service are to count apart, give them names.
     /// A clone under another name counts apart, too.
     ///
+    /// Its quotas are not per calendar month, and no limit of its gate is
+    /// [settled later](Limit::settle_later): a gate refuses both when it is built, and a request whose
+    /// own quota is a calendar month's later.
+    ///
     /// ```no_run
     /// # async fn example() -> Result<(), keygate::ConfigError> {
     /// use keygate::limit::redis::{Away, RedisCounters};

@@ -4,18 +4,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limit::algorithm::{State, decide};
-use crate::limit::cell::{Account, Cell, Counter};
+use std::hash::RandomState;
+
+use crate::limit::cell::{Account, Cell, Counter, Tag};
 use crate::limit::identity::Identity;
 
 fn cell(quota: &Quota) -> Cell {
-    Cell::new(Account::new(&Identity::Key("k"), quota))
+    Cell::new(Tag::new(Account::new(&Identity::Key("k"), quota), &RandomState::new()))
 }
 
 #[test]
-fn a_counter_takes_21_bytes_and_a_cell_56() {
+fn a_counter_takes_21_bytes_and_a_cell_48() {
     assert_eq!(size_of::<Counter>(), 21);
-    // The lock and the counter are 28, the quota 11, the identity's pointer 16; an Arc adds 16.
-    assert_eq!(size_of::<Cell>(), 56);
+    // The lock and the counter are 28, the quota 10, the owner's hash 10; an Arc adds 16.
+    assert_eq!(size_of::<Cell>(), 48);
 }
 
 #[test]
@@ -23,14 +25,18 @@ fn a_cell_is_for_one_identity_under_one_quota() {
     let mut quotas: Vec<_> = ALGORITHMS.map(|algorithm| quota(10, 60_000, algorithm)).into();
     quotas.extend([quota(11, 60_000, Algorithm::Gcra), quota(10, 60_001, Algorithm::Gcra)]);
     quotas.push(quota(Quota::MAX_LIMIT, 366 * 86_400_000, Algorithm::Gcra));
+    let key = RandomState::new();
+    let tag = |owner: Identity<'_>, quota| Tag::new(Account::new(&owner, quota), &key);
     for (i, one) in quotas.iter().enumerate() {
-        let cell = cell(one);
+        let mine = tag(Identity::Key("k"), one);
         for (j, other) in quotas.iter().enumerate() {
-            let is_same = cell.is(Account::new(&Identity::Key("k"), other));
+            let is_same = mine == tag(Identity::Key("k"), other);
             assert_eq!(is_same, i == j, "{one:?} and {other:?}");
-            assert!(!cell.is(Account::new(&Identity::Tenant("k"), other)));
+            assert_ne!(mine, tag(Identity::Tenant("k"), other));
         }
     }
+    let other = Tag::new(Account::new(&Identity::Key("k"), &quotas[0]), &RandomState::new());
+    assert_ne!(tag(Identity::Key("k"), &quotas[0]), other, "each table has its own key");
 }
 
 #[test]

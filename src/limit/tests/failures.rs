@@ -180,3 +180,52 @@ fn a_service_that_checks_passwords_is_told_whom_to_refuse() {
         assert_eq!(refused.unwrap_err().kind(), Unavailable);
     }
 }
+
+fn fail_with(budget: &FailureBudget, from: u32, prefix: &str, now: Timestamp) -> Option<Duration> {
+    let from = Some(IpAddr::from(from.to_be_bytes()));
+    let refused = budget.fail_with(from, || Some(prefix.to_owned()), now).err()?;
+    assert_eq!(refused.kind(), crate::RejectionKind::TooManyFailures);
+    refused.retry_after()
+}
+
+#[test]
+fn guesses_at_one_prefix_are_bounded_from_however_many_addresses() {
+    let budget = budget(1_000).per_prefix(Quota::per_hour(3).unwrap());
+    let refused = |n| fail_with(&budget, n, "sk_live_abcd", noon()).is_some();
+    assert_eq!((0..100).map(refused).filter(|refused| *refused).count(), 97);
+    assert_eq!(fail_with(&budget, 200, "sk_live_abce", noon()), None, "another prefix has its own");
+    assert_eq!(fail_with(&budget, 7, "sk_live_abcd", after(3_600)), None);
+}
+
+#[test]
+fn a_failure_counts_for_its_address_and_its_prefix_whichever_refuses() {
+    let budget = budget(2).per_prefix(Quota::per_hour(3).unwrap());
+    let wait = |from, prefix, now| fail_with(&budget, from, prefix, now).map(|wait| wait.as_secs());
+    assert_eq!(wait(1, "a", noon()), None);
+    assert_eq!(wait(1, "a", noon()), None);
+    assert_eq!(wait(1, "b", noon()), Some(60), "the address");
+    assert_eq!(wait(2, "a", noon()), None);
+    assert_eq!(wait(2, "a", noon()), Some(3_600), "the prefix");
+    assert_eq!(wait(1, "a", noon()), Some(3_600), "the longer of both");
+    assert_eq!(wait(1, "b", after(60)), None);
+}
+
+#[test]
+fn what_shows_nothing_is_counted_by_its_address_alone() {
+    let budget = budget(2).per_prefix(Quota::per_hour(1).unwrap());
+    let fail = || budget.fail_with(address("192.0.2.1"), || None, noon());
+    assert!(fail().is_ok() && fail().is_ok());
+    assert!(fail().is_err());
+    let unasked = self::budget(1);
+    let shown = || panic!("nobody counts by it");
+    assert!(unasked.fail_with(address("192.0.2.1"), shown, noon()).is_ok());
+}
+
+#[test]
+fn a_prefix_at_its_limit_refuses_nobody_before_verification() {
+    let budget = budget(9).per_prefix(Quota::per_hour(1).unwrap()).before_verification();
+    for from in 0..5 {
+        fail_with(&budget, from, "sk_live_abcd", noon());
+    }
+    assert!(budget.check(Some(IpAddr::from([0, 0, 0, 1])), noon()).is_ok());
+}

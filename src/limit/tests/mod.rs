@@ -1,11 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod algorithm;
+mod calendar;
 mod cell;
 mod claims;
+mod concurrency;
 mod failures;
 mod identity;
 mod model;
+mod plans;
+mod reach;
+mod reservation;
 mod seats;
 mod standing;
 mod table;
@@ -45,6 +50,7 @@ fn quota(limit: u64, millis: u64, algorithm: Algorithm) -> Quota {
         Algorithm::FixedWindow => quota,
         Algorithm::SlidingWindow => quota.sliding(),
         Algorithm::Gcra => quota.gcra(),
+        Algorithm::CalendarMonth => Quota::per_calendar_month(limit).unwrap(),
     }
 }
 
@@ -103,7 +109,7 @@ fn try_take(limits: &Limits, caller: &Caller<'_>, now: Timestamp) -> Result<Take
 
 impl Taken {
     fn is_admitted(&self) -> bool {
-        matches!(self.verdict, Verdict::Admitted)
+        matches!(self.verdict, Verdict::Admitted | Verdict::Reserved(_))
     }
 
     fn remaining(&self) -> Vec<u64> {
@@ -112,7 +118,7 @@ impl Taken {
 
     fn retry_after(&self) -> Option<Duration> {
         match self.verdict {
-            Verdict::Admitted => None,
+            Verdict::Admitted | Verdict::Reserved(_) => None,
             Verdict::Denied(wait) => wait,
         }
     }

@@ -45,6 +45,11 @@ fn any_quota() -> impl Strategy<Value = Quota> {
         .prop_map(|(limit, millis, algorithm)| quota(limit, millis, algorithm))
 }
 
+fn any_window() -> impl Strategy<Value = Quota> {
+    let month = (1..30_u64).prop_map(|limit| Quota::per_calendar_month(limit).unwrap());
+    prop_oneof![4 => any_quota(), 1 => month]
+}
+
 proptest! {
     #[test]
     fn a_gate_counts_as_the_model_does(
@@ -111,6 +116,42 @@ proptest! {
                 prop_assert!(!take(&limits, &caller, early).is_admitted());
                 prop_assert!(take(&limits, &caller, due).is_admitted());
                 now = due.as_nanos();
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_waits_for_as_many_seconds_as_it_was_told_is_let_in(
+        quotas in prop::collection::vec(any_window(), 1..6),
+        calls in prop::collection::vec((0..2 * SECOND, 0..12_u64), 1..60),
+    ) {
+        let weigh = |caller: &Caller<'_>| caller.head().headers.len() as u64;
+        let named = |(n, quota): (usize, &Quota)| {
+            let limit = [Limit::per_tenant, Limit::per_key, Limit::per_address][n % 3](*quota);
+            // Some weigh what they count, for some each request is the same.
+            let limit = if n % 2 == 0 { limit.cost_by(weigh) } else { limit };
+            limit.name(n.to_string()).unwrap()
+        };
+        let limits = limits(quotas.iter().enumerate().map(named));
+        let (caller, mut now) = (key("k", "acme"), at(NOON));
+        for (step, cost) in calls {
+            now = now.saturating_add(Duration::from_nanos(step));
+            let mut head = head();
+            for _ in 0..cost {
+                head.headers.append("x-cost", http::HeaderValue::from_static("1"));
+            }
+            let call = |now| try_take(&limits, &Caller::new(&caller, (&head).into(), None), now).unwrap();
+            let first = call(now);
+            let Some(wait) = first.retry_after() else { continue };
+            let told = crate::Rejection::new(crate::RejectionKind::RateLimited).with_retry_after(wait);
+            let secs = told.retry_after_secs().unwrap();
+            now = now.saturating_add(Duration::from_secs(secs));
+            let again = call(now);
+            prop_assert!(again.is_admitted(), "after {secs} s for {wait:?}: {quotas:?}");
+            // What the headers said of a window's end is true, too.
+            for (before, after) in first.standings.as_slice().iter().zip(again.standings.as_slice()) {
+                prop_assert!(before.remaining <= before.limit && after.remaining <= after.limit);
+                prop_assert!(before.reset >= at(NOON));
             }
         }
     }

@@ -46,38 +46,44 @@ fn a_million_identities_neither_fill_it_nor_free_a_caller_at_its_limit() {
     }
 }
 
-#[test]
-fn an_identity_stays_within_a_hundred_bytes() {
-    let table = Table::new(100_000);
-    for n in 0..100_000 {
-        table.cell(&Identity::Key(&n.to_string()), &hourly(), noon()).unwrap();
-    }
-    // Cell and Arc are 72 bytes, 16 of them the pointer to the identity's text.
-    let overhead = table.allocated().div_ceil(table.len()) + 72;
-    assert!(overhead <= 100, "{overhead}");
+/// The bytes of a table for each of its counters; one and its `Arc` are 64.
+fn bytes_each(table: &Table) -> usize {
+    table.allocated().div_ceil(table.len()) + 64
 }
 
 #[test]
-fn long_identities_are_kept_as_digests() {
-    const LONGEST: usize = 66;
-    let table = Table::new(500);
-    let header = "x".repeat(8_000);
-    for n in 0..1_000 {
-        let text = format!("{header}{n}");
-        let identity = match n % 4 {
-            0 => Identity::Tenant(&text),
-            1 => Identity::Key(&text),
-            2 => Identity::Subject { issuer: &header, subject: &text },
-            _ => Identity::Text(text.as_str().into()),
+fn an_identity_takes_77_bytes_in_a_full_table_its_name_included() {
+    let tail = "the name of a tenant, as long as it may be: ".repeat(9);
+    for capacity in [50_000, 100_000, 131_072, 300_000] {
+        let table = Table::new(capacity);
+        let fill = |names: std::ops::Range<usize>| {
+            for n in names {
+                spend(&table, &format!("{n}{tail}"), &hourly(), noon(), 1);
+            }
         };
-        table.cell(&identity, &hourly(), noon()).unwrap();
+        fill(0..capacity);
+        assert!(table.len() > capacity / 20 * 19, "{}", table.len());
+        assert!(bytes_each(&table) <= 80, "{} for {capacity}", bytes_each(&table));
+        fill(capacity..capacity * 4);
+        assert_eq!(table.len(), capacity);
+        assert!(bytes_each(&table) <= 77, "{} for {capacity}, after a flood", bytes_each(&table));
     }
-    assert!(table.len() > 250);
-    assert!(table.text() <= table.len() * LONGEST, "{}", table.text());
-    let longest = "x".repeat(64);
-    let table = Table::new(1);
-    table.cell(&Identity::Key(&longest), &hourly(), noon()).unwrap();
-    assert_eq!(table.text(), LONGEST);
+}
+
+#[test]
+fn a_flood_leaves_no_table_larger_than_it_must_be() {
+    for capacity in [1, 2, 7, 64, 100, 1_000, 4_095, 4_096] {
+        let table = Table::new(capacity);
+        for n in 0..20 * capacity + 100 {
+            spend(&table, &n.to_string(), &hourly(), noon(), 1);
+            assert!(table.len() <= capacity);
+        }
+        assert_eq!(table.len(), capacity);
+        let found = |n: &usize| table.find(&Identity::Key(&n.to_string()), &hourly()).unwrap();
+        let last = 20 * capacity + 99;
+        assert!(found(&last).is_some(), "the newest is there");
+        assert_eq!((0..=last).filter(|n| found(n).is_some()).count(), capacity);
+    }
 }
 
 #[test]

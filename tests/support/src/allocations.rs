@@ -8,6 +8,7 @@ pub struct Counting;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
 /// What `work` gives, and how often it allocated on this thread. Growing in place counts too.
@@ -17,28 +18,42 @@ pub fn allocations<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (done, COUNT.get() - before)
 }
 
-fn count() {
+/// What `work` gives, and how many bytes more this thread has allocated and not freed since.
+pub fn bytes<T>(work: impl FnOnce() -> T) -> (T, i64) {
+    let before = BYTES.get();
+    let done = work();
+    (done, BYTES.get() - before)
+}
+
+fn count(taken: usize) {
     COUNT.set(COUNT.get() + 1);
+    BYTES.set(BYTES.get() + taken as i64);
+}
+
+fn free(size: usize) {
+    BYTES.set(BYTES.get() - size as i64);
 }
 
 // SAFETY: everything is handed to the system's allocator as it came; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
+        free(layout.size());
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        free(layout.size());
         unsafe { System.dealloc(memory, layout) }
     }
 }

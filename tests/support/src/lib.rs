@@ -10,7 +10,7 @@ mod proxy;
 mod redis;
 mod server;
 
-pub use allocations::{Counting, allocations};
+pub use allocations::{Counting, allocations, bytes};
 pub use client::{Answer, Call, Client};
 pub use packages::{Node, Python, chromium, output};
 pub use postgres::{PASSWORD, Postgres};
