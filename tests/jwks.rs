@@ -272,7 +272,17 @@ fn what_is_no_key_set_is_an_error_that_quotes_nothing() {
         let error = Jwks::parse(json, &PUBLIC).unwrap_err().to_string();
         assert!(!error.contains("SECRET"), "{error}");
     }
-    assert!(Jwks::parse(b"{\"keys\":[\"\xff\"]}", &PUBLIC).is_err());
+}
+
+#[test]
+fn a_set_with_bytes_that_are_not_utf_8_is_none_wherever_they_stand() {
+    for json in [
+        &b"{\"keys\":[\"\xff\"]}"[..],
+        b"{\"keys\":[],\"more\":\"\xff\"}",
+        b"{\"\xff\":1,\"keys\":[]}",
+    ] {
+        assert!(Jwks::parse(json, &PUBLIC).is_err());
+    }
 }
 
 #[test]

@@ -201,8 +201,10 @@ pub(crate) fn check_public(allowed: &[Algorithm]) -> Result<(), ConfigError> {
     }
 }
 
-/// Reads a JSON object; serde would take a list of the members' values, too.
+/// Reads a JSON object; serde would take a list of the members' values, too. JSON is UTF-8 (RFC 8259
+/// section 8.1), which serde doesn't ask of members that nobody reads.
 pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    let starts = json.trim_ascii_start().starts_with(b"{");
-    starts.then(|| serde_json::from_slice(json).ok()).flatten()
+    let json = std::str::from_utf8(json).ok()?;
+    let starts = json.trim_ascii_start().starts_with('{');
+    starts.then(|| serde_json::from_str(json).ok()).flatten()
 }
