@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN};
 
 use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
-use crate::credential::{Credential, Sources};
+use crate::credential::{Credential, Marks, Sources};
 use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
@@ -21,8 +21,8 @@ use crate::render::Deprecation;
 use crate::store::{KeyStore, StoreError, TenantDirectory};
 use crate::trace::Who;
 use crate::{
-    Clock, Environment, Head, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling,
-    Rejection, Tenant, TenantId, Timestamp,
+    Clock, Head, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling, Rejection,
+    Tenant, TenantId, Timestamp,
 };
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
@@ -90,6 +90,8 @@ pub(crate) struct Told {
     pub(crate) deprecation: Option<Deprecation>,
     pub(crate) reservation: Option<Reservation>,
     pub(crate) permits: Permits,
+    /// Shared caches can't see that the answer is for one caller only.
+    pub(crate) needs_privacy: bool,
 }
 
 /// What the stores have told of a credential, or what is known without them.
@@ -100,6 +102,17 @@ pub(crate) enum Answer {
     Rejected(Rejection),
     Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
     Token(VerifiedToken, Result<Option<Arc<Tenant>>, StoreError>),
+}
+
+impl Answer {
+    /// RFC 9111 section 3.5 protects answers to `Authorization` only.
+    fn needs_privacy(&self, request: Head<'_>) -> bool {
+        match self {
+            Self::Key(presented, _) => !presented.marks.in_authorization,
+            Self::Token(..) => !request.headers.contains_key(AUTHORIZATION),
+            Self::Open | Self::Anonymous | Self::Refused(_) | Self::Rejected(_) => false,
+        }
+    }
 }
 
 /// A refusal, and whom it hits where that is known: the log names them, the answer does not.
@@ -151,7 +164,7 @@ impl Authenticator {
                 self.conclude(request, principal, counted, self.clock.now(), &mut told)
             }
         };
-        let Told { standings, deprecation, reservation, permits } = told;
+        let Told { standings, deprecation, reservation, permits, .. } = told;
         Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
@@ -161,7 +174,7 @@ impl Authenticator {
             return Identity::Known(Answer::Open);
         }
         match self.credential(request, now) {
-            Ok(Some(Credential::ApiKey(key, environment))) => self.ask_key(&key, environment),
+            Ok(Some(Credential::ApiKey(key, marks))) => self.ask_key(&key, marks),
             Ok(Some(Credential::Jwt(token))) => self.ask_token(&token, now),
             Ok(None) => Identity::Known(Answer::Anonymous),
             Err(answer) => Identity::Known(answer),
@@ -179,6 +192,7 @@ impl Authenticator {
         now: Timestamp,
         told: &mut Told,
     ) -> Admission {
+        told.needs_privacy = answer.needs_privacy(request);
         let principal = match self.prove(request, answer, now) {
             Ok(Some(principal)) => principal,
             Ok(None) => return Admission::Decided(Ok(None)),
@@ -248,11 +262,11 @@ impl Authenticator {
         found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
     }
 
-    fn ask_key(&self, key: &[u8], environment: Option<Environment>) -> Identity {
+    fn ask_key(&self, key: &[u8], marks: Marks) -> Identity {
         if let Some(peppers) = &self.peppers {
-            return self.ask_peppered(peppers, key, environment);
+            return self.ask_peppered(peppers, key, marks);
         }
-        let presented = Presented { digest: KeyDigest::of_bytes(key), environment };
+        let presented = Presented { digest: KeyDigest::of_bytes(key), marks };
         if let Some(found) = self.store.peek(&presented.digest) {
             return Identity::Known(Answer::Key(presented, found));
         }

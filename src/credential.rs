@@ -129,6 +129,10 @@ impl Source {
         }
     }
 
+    const fn is_authorization(&self) -> bool {
+        matches!(self.place, Place::Bearer | Place::Basic)
+    }
+
     /// The kind of refusal for something that stands here and can't be a credential.
     fn malformed(&self) -> RejectionKind {
         match self.kinds {
@@ -151,9 +155,17 @@ pub(crate) enum Sender {
 
 /// A credential of a request, told apart but not yet proved.
 pub(crate) enum Credential<'r> {
-    /// A key's text, and the environment that it names.
-    ApiKey(Cow<'r, [u8]>, Option<Environment>),
+    /// A key's text, and what it and its place say.
+    ApiKey(Cow<'r, [u8]>, Marks),
     Jwt(Cow<'r, str>),
+}
+
+/// What a key says before it is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    /// The environment that its text names.
+    pub(crate) environment: Option<Environment>,
+    pub(crate) in_authorization: bool,
 }
 
 impl fmt::Debug for Credential<'_> {
@@ -203,7 +215,8 @@ impl<'r> Found<'r, '_> {
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
                 if environment.is_none_or(&admits) =>
             {
-                Ok(Credential::ApiKey(text, environment))
+                let in_authorization = self.source.is_authorization();
+                Ok(Credential::ApiKey(text, Marks { environment, in_authorization }))
             }
             _ => Err(self.source.malformed()),
         }
@@ -313,7 +326,7 @@ impl Source {
 /// True when a line has that name. Most requests have few, and to walk past their names takes less
 /// than to hash one.
 #[inline]
-pub(crate) fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
+fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
     const FEW: usize = 16;
     match headers.keys_len() {
         ..=FEW => headers.keys().any(|other| other == name),

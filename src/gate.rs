@@ -1,12 +1,11 @@
 //! What a request meets on its way in, and its answer on the way out.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Request, Response};
 
 use crate::authenticator::{Admission, Answer, Authenticator, Identity, Told};
 use crate::body::GateBody;
-use crate::credential::has;
 use crate::limit::{Counted, Pending, Reservation};
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
@@ -46,8 +45,6 @@ pub(crate) struct Counting {
 pub(crate) struct Exit {
     told: Told,
     wire: Wire,
-    /// Shared caches can't see that the answer is for one caller only.
-    needs_privacy: bool,
     who: Who,
 }
 
@@ -69,7 +66,8 @@ impl Gate {
     ) -> Passage {
         let mut told = Told::default();
         match self.authenticator.admit(Head::from(&*request), answer, now, &mut told) {
-            Admission::Decided(verdict) => self.let_in(request, verdict, told),
+            Admission::Decided(Ok(principal)) => self.let_in(request, principal, told),
+            Admission::Decided(Err(why)) => self.turn_away(Head::from(&*request), why, &told),
             Admission::Counting(principal, pending) => {
                 Passage::Counting(Box::new(Counting { pending, principal, told }))
             }
@@ -86,23 +84,20 @@ impl Gate {
     ) -> Passage {
         let Counting { principal, mut told, .. } = counting;
         let head = Head::from(&*request);
-        let verdict = self.authenticator.conclude(head, principal, counted, now, &mut told);
-        self.let_in(request, verdict, told)
+        match self.authenticator.conclude(head, principal, counted, now, &mut told) {
+            Ok(principal) => self.let_in(request, principal, told),
+            Err(why) => self.turn_away(head, why, &told),
+        }
     }
 
     fn let_in<B>(
         &self,
         request: &mut Request<B>,
-        verdict: Result<Option<Principal>, Rejection>,
+        principal: Option<Principal>,
         mut told: Told,
     ) -> Passage {
         let head = Head::from(&*request);
         let wire = Wire::of(head.method, head.headers);
-        let principal = match verdict {
-            Ok(principal) => principal,
-            Err(why) => return Passage::Out(self.refuse(why, &told, wire)),
-        };
-        let needs_privacy = principal.is_some() && !has(head.headers, &AUTHORIZATION);
         let who = self.authenticator.who(head, principal.as_ref());
         let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
         self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
@@ -120,14 +115,15 @@ impl Gate {
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
-        Passage::In(Exit { told, wire, needs_privacy, who })
+        Passage::In(Exit { told, wire, who })
     }
 
     #[cold]
-    fn refuse(&self, why: Rejection, told: &Told, wire: Wire) -> Refusal {
+    fn turn_away(&self, head: Head<'_>, why: Rejection, told: &Told) -> Passage {
+        let wire = Wire::of(head.method, head.headers);
         let mut refusal = self.refusals.respond(why, &told.standings, wire);
         deprecate(told.deprecation, refusal.headers_mut());
-        refusal
+        Passage::Out(refusal)
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
@@ -164,8 +160,7 @@ impl Gate {
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
         self.refusals.announce(&exit.told.standings, headers);
         deprecate(exit.told.deprecation, headers);
-        // RFC 9111 section 3.5 protects answers to `Authorization` only.
-        if exit.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
+        if exit.told.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
     }

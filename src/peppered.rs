@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::credential::Marks;
 use crate::key::Peppers;
 use crate::key::verify::Presented;
 use crate::store::{KeyStore, StoreError};
-use crate::{Environment, KeyDigest, KeyRecord, KeyStatus};
+use crate::{KeyDigest, KeyRecord, KeyStatus};
 
 type Found = Result<Option<Arc<KeyRecord>>, StoreError>;
 
@@ -20,10 +21,10 @@ impl Authenticator {
         &self,
         peppers: &Arc<Peppers>,
         key: &[u8],
-        environment: Option<Environment>,
+        marks: Marks,
     ) -> Identity {
         let now = peppers.current().digest_bytes(key);
-        let asking = Asking { peppers: Arc::clone(peppers), now, environment };
+        let asking = Asking { peppers: Arc::clone(peppers), now, marks };
         let mut missed = 0;
         for digest in asking.candidates(key) {
             match self.store.peek(&digest) {
@@ -64,7 +65,7 @@ impl Authenticator {
 struct Asking {
     peppers: Arc<Peppers>,
     now: KeyDigest,
-    environment: Option<Environment>,
+    marks: Marks,
 }
 
 impl Asking {
@@ -81,6 +82,6 @@ impl Asking {
                 upgrades.note(record, self.now);
             }
         }
-        Answer::Key(Presented { digest, environment: self.environment }, found)
+        Answer::Key(Presented { digest, marks: self.marks }, found)
     }
 }

@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
-use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -28,10 +27,7 @@ impl KeyDigest {
     }
 
     pub(crate) fn of_bytes(key: &[u8]) -> Self {
-        match one_block(key) {
-            Some(block) => Self(hash_block(block)),
-            None => Self(Sha256::digest(key).into()),
-        }
+        Self(Sha256::digest(key).into())
     }
 
     /// A digest that a store has kept.
@@ -95,42 +91,6 @@ impl KeyDigest {
     }
 }
 
-/// The message in its padding (FIPS 180-4 section 5.1.1), if one block of SHA-256 holds it, which is so
-/// for most keys. Without the library's buffer, which is made for messages that come in parts, a digest
-/// takes a tenth fewer instructions.
-#[inline]
-fn one_block(message: &[u8]) -> Option<[u8; 64]> {
-    const LENGTH: usize = 8;
-    let mut block = [0; 64];
-    let (text, length) = block.split_last_chunk_mut::<LENGTH>()?;
-    let (start, rest) = text.split_at_mut_checked(message.len())?;
-    start.copy_from_slice(message);
-    *rest.first_mut()? = 0x80;
-    *length = (message.len() as u64 * 8).to_be_bytes();
-    Some(block)
-}
-
-#[inline]
-fn hash_block(block: [u8; 64]) -> [u8; 32] {
-    /// FIPS 180-4 section 5.3.3.
-    const START: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
-    let mut state = START;
-    compress256(&mut state, &[block]);
-    let mut digest = [0; 32];
-    let (words, _) = digest.as_chunks_mut();
-    words.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
-    digest
-}
-
 fn nibble(digit: u8) -> Result<u8, ConfigError> {
     let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     value.ok_or_else(|| ConfigError::unusable("key digest", "not 64 hexadecimal digits"))
@@ -155,25 +115,5 @@ impl fmt::Debug for KeyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;
         write!(f, "KeyDigest({a:02x}{b:02x}{c:02x}{d:02x}…)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_of_any_length_is_that_of_the_library() {
-        let text: Vec<u8> = (0..200).map(|byte: u8| byte.wrapping_mul(151)).collect();
-        for length in 0..text.len() {
-            let digest = KeyDigest::of_bytes(&text[..length]);
-            assert_eq!(*digest.as_bytes(), <[u8; 32]>::from(Sha256::digest(&text[..length])));
-        }
-    }
-
-    #[test]
-    fn one_block_holds_what_leaves_room_for_its_padding() {
-        assert!(one_block(&[b'k'; 55]).is_some());
-        assert!(one_block(&[b'k'; 56]).is_none());
     }
 }

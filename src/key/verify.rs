@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{Environment, EnvironmentPolicy, KeyDigest, KeyRecord, KeyStatus};
+use super::{EnvironmentPolicy, KeyDigest, KeyRecord, KeyStatus};
 use crate::RejectionKind::{AddressDenied, KeyExpired, KeyInactive, KeyInvalid};
+use crate::credential::Marks;
 use crate::{RejectionKind, Timestamp};
 
 /// What was presented, where and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Presented {
     pub(crate) digest: KeyDigest,
-    /// The environment that the key's text names.
-    pub(crate) environment: Option<Environment>,
+    pub(crate) marks: Marks,
 }
 
 /// Judges a record that a store has found.
@@ -23,7 +23,7 @@ pub(crate) fn verify(
     admitted: EnvironmentPolicy,
     now: Timestamp,
 ) -> Result<(), RejectionKind> {
-    let said = presented.environment.unwrap_or(record.environment());
+    let said = presented.marks.environment.unwrap_or(record.environment());
     if *record.digest() != presented.digest
         || said != record.environment()
         || !admitted.admits(record.environment())

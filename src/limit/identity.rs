@@ -24,24 +24,34 @@ pub(crate) enum Identity<'a> {
         issuer: &'a str,
         subject: &'a str,
     },
-    Network([u8; 16]),
+    Network(Octets),
     /// All callers whose address is not known share one.
     Nowhere,
     Text(Cow<'a, str>),
     /// One of the others, of the kind with this letter in lower case, whose text is too long.
-    Digest {
-        kind: u8,
-        digest: [u8; 32],
-    },
+    Digest(Digested),
 }
+
+#[derive(Clone, Copy, Debug)]
+#[repr(align(8))]
+pub(crate) struct Digested {
+    digest: [u8; 32],
+    kind: u8,
+}
+
+/// Bytes in words: an identity is handed on by words, and what is written by bytes and read by words
+/// takes the processor a detour.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(8))]
+pub(crate) struct Octets([u8; 16]);
 
 impl Identity<'_> {
     /// The network of `address`: an IPv4 address alone, an IPv6 address with all of its `prefix`.
     pub(crate) fn network(address: Option<IpAddr>, prefix: u8) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Self::Nowhere,
-            Some(IpAddr::V4(v4)) => Self::Network(v4.to_ipv6_mapped().octets()),
-            Some(IpAddr::V6(v6)) => Self::Network(masked(v6, prefix)),
+            Some(IpAddr::V4(v4)) => Self::Network(Octets(v4.to_ipv6_mapped().octets())),
+            Some(IpAddr::V6(v6)) => Self::Network(Octets(masked(v6, prefix))),
         }
     }
 
@@ -57,10 +67,10 @@ impl Identity<'_> {
             Self::Tenant(tenant) => (b't', "", tenant.as_bytes()),
             Self::Key(key) => (b'k', "", key.as_bytes()),
             Self::Subject { issuer, subject } => (b's', issuer, subject.as_bytes()),
-            Self::Network(octets) => (b'n', "", octets),
+            Self::Network(Octets(octets)) => (b'n', "", octets),
             Self::Nowhere => (b'-', "", &[]),
             Self::Text(text) => (b'x', "", text.as_bytes()),
-            Self::Digest { kind, digest } => (*kind, "", digest),
+            Self::Digest(Digested { kind, digest }) => (*kind, "", digest),
         };
         Parts { kind, head: head.as_bytes(), tail }
     }
@@ -86,7 +96,7 @@ impl Parts<'_> {
     fn digest(self) -> Identity<'static> {
         let hasher = Sha256::new().chain_update(self.head).chain_update([SEPARATOR]);
         let digest = hasher.chain_update(self.tail).finalize().into();
-        Identity::Digest { kind: self.kind.to_ascii_uppercase(), digest }
+        Identity::Digest(Digested { kind: self.kind.to_ascii_uppercase(), digest })
     }
 }
 

@@ -4,6 +4,7 @@ mod circuit;
 mod key;
 mod load;
 mod model;
+mod shared;
 mod slice;
 mod undo;
 

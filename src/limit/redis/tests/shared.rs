@@ -1,0 +1,39 @@
+//! What a limit that many machines share can't do, and says at its start.
+
+use super::super::RedisCounters;
+use crate::limit::{Limit, Limits, Quota};
+
+/// Nobody is asked here.
+fn redis() -> RedisCounters {
+    RedisCounters::open("redis://127.0.0.1:1/").unwrap()
+}
+
+fn hour() -> Quota {
+    Quota::per_hour(10).unwrap()
+}
+
+fn refused(limits: impl IntoIterator<Item = Limit>) -> String {
+    Limits::new(limits).unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_shared_limit_has_no_calendar_months() {
+    let month = Quota::per_calendar_month(10).unwrap();
+    let redis = redis();
+    let why = "can't be counted by calendar month";
+    assert!(refused([Limit::per_key(month).shared(redis.exact())]).contains(why));
+    let on_a_plan = Limit::per_key(hour()).plan("pro", month).shared(redis.leased());
+    assert!(refused([on_a_plan]).contains(why));
+    let rolling = Limit::per_key(month.gcra()).shared(redis.exact());
+    assert!(Limits::new([rolling, Limit::per_tenant(month)]).is_ok(), "in memory there are");
+}
+
+#[tokio::test]
+async fn a_gate_with_a_shared_limit_settles_nothing_later() {
+    let redis = redis();
+    let tokens = || Limit::per_tenant(hour()).settle_later();
+    let why = "settled later, in a gate with a limit that many machines share";
+    assert!(refused([tokens(), Limit::per_key(hour()).shared(redis.exact())]).contains(why));
+    assert!(refused([tokens().shared(redis.exact())]).contains(why));
+    assert!(Limits::new([tokens(), Limit::per_key(hour())]).is_ok());
+}
