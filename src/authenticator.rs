@@ -87,7 +87,8 @@ pub struct Outcome {
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) standings: Standings,
-    pub(crate) deprecation: Option<Deprecation>,
+    /// In a box: few have one, and all carry its place.
+    pub(crate) deprecation: Option<Box<Deprecation>>,
     pub(crate) reservation: Option<Reservation>,
     pub(crate) permits: Permits,
     /// Shared caches can't see that the answer is for one caller only.
@@ -165,6 +166,7 @@ impl Authenticator {
             }
         };
         let Told { standings, deprecation, reservation, permits, .. } = told;
+        let deprecation = deprecation.map(|deprecation| *deprecation);
         Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
@@ -200,7 +202,7 @@ impl Authenticator {
                 return Admission::Decided(Err(self.refuse(request, refused, now)));
             }
         };
-        told.deprecation = principal.key().and_then(Deprecation::of);
+        told.deprecation = principal.key().and_then(Deprecation::of).map(Box::new);
         let limited = match self.limit(request, &principal, now, told) {
             Ok(Err(pending)) => return Admission::Counting(principal, pending),
             Ok(Ok(verdict)) => self.limited(verdict, told),

@@ -76,9 +76,9 @@ impl<S, Req> State<S, Req, S::Future>
 where
     S: Service<Request<Req>>,
 {
-    fn after(passage: Passage, held: Box<(Request<Req>, S)>) -> Self {
+    fn after(passage: Passage, exit: Exit, held: Box<(Request<Req>, S)>) -> Self {
         match passage {
-            Passage::In(exit) => {
+            Passage::In => {
                 let (request, mut inner) = *held;
                 Self::Calling { future: inner.call(request), exit }
             }
@@ -103,17 +103,19 @@ where
                 StateProjected::Asking { question, held } => {
                     let answer = ready!(question.as_mut().poll(cx));
                     let mut held = held.take().expect(POLLED);
-                    let passage = this.gate.decide(&mut held.0, answer, this.gate.now());
-                    State::after(passage, held)
+                    let (gate, mut exit) = (&this.gate, Exit::default());
+                    let passage = gate.decide(&mut held.0, answer, gate.now(), &mut exit);
+                    State::after(passage, exit, held)
                 }
                 StateProjected::Counting { counting, held } => {
                     let pending = &mut counting.as_mut().expect(POLLED).pending;
                     let counted = ready!(Pin::new(pending).poll(cx));
                     let counting = *counting.take().expect(POLLED);
                     let mut held = held.take().expect(POLLED);
-                    let gate = &this.gate;
-                    let passage = gate.conclude(&mut held.0, counting, counted, gate.now());
-                    State::after(passage, held)
+                    let (gate, mut exit) = (&this.gate, Exit::default());
+                    let passage =
+                        gate.conclude(&mut held.0, counting, counted, gate.now(), &mut exit);
+                    State::after(passage, exit, held)
                 }
                 StateProjected::Calling { future, exit } => {
                     let response = ready!(future.poll(cx)?);

@@ -28,7 +28,7 @@ pub(crate) type Refusal = Response<Bytes>;
 
 /// Where a request's road leads: in, or out again.
 pub(crate) enum Passage {
-    In(Exit),
+    In,
     Out(Refusal),
     /// Not known yet: somebody else counts.
     Counting(Box<Counting>),
@@ -41,11 +41,18 @@ pub(crate) struct Counting {
     told: Told,
 }
 
-/// What has to be remembered of a request for its answer.
+/// What has to be remembered of a request for its answer. It is filled in where it stands: to hand it
+/// on while it has just been written takes longer than to write it.
 pub(crate) struct Exit {
     told: Told,
     wire: Wire,
     who: Who,
+}
+
+impl Default for Exit {
+    fn default() -> Self {
+        Self { told: Told::default(), wire: Wire::Http, who: Who::default() }
+    }
 }
 
 impl Gate {
@@ -63,12 +70,13 @@ impl Gate {
         request: &mut Request<B>,
         answer: Answer,
         now: Timestamp,
+        exit: &mut Exit,
     ) -> Passage {
-        let mut told = Told::default();
-        match self.authenticator.admit(Head::from(&*request), answer, now, &mut told) {
-            Admission::Decided(Ok(principal)) => self.let_in(request, principal, told),
-            Admission::Decided(Err(why)) => self.turn_away(Head::from(&*request), why, &told),
+        match self.authenticator.admit(Head::from(&*request), answer, now, &mut exit.told) {
+            Admission::Decided(Ok(principal)) => self.let_in(request, principal, exit),
+            Admission::Decided(Err(why)) => self.turn_away(Head::from(&*request), why, &exit.told),
             Admission::Counting(principal, pending) => {
+                let told = std::mem::take(&mut exit.told);
                 Passage::Counting(Box::new(Counting { pending, principal, told }))
             }
         }
@@ -81,12 +89,14 @@ impl Gate {
         counting: Counting,
         counted: Counted,
         now: Timestamp,
+        exit: &mut Exit,
     ) -> Passage {
-        let Counting { principal, mut told, .. } = counting;
+        let Counting { principal, told, .. } = counting;
+        exit.told = told;
         let head = Head::from(&*request);
-        match self.authenticator.conclude(head, principal, counted, now, &mut told) {
-            Ok(principal) => self.let_in(request, principal, told),
-            Err(why) => self.turn_away(head, why, &told),
+        match self.authenticator.conclude(head, principal, counted, now, &mut exit.told) {
+            Ok(principal) => self.let_in(request, principal, exit),
+            Err(why) => self.turn_away(head, why, &exit.told),
         }
     }
 
@@ -94,11 +104,11 @@ impl Gate {
         &self,
         request: &mut Request<B>,
         principal: Option<Principal>,
-        mut told: Told,
+        exit: &mut Exit,
     ) -> Passage {
         let head = Head::from(&*request);
-        let wire = Wire::of(head.method, head.headers);
-        let who = self.authenticator.who(head, principal.as_ref());
+        exit.wire = Wire::of(head.method, head.headers);
+        exit.who = self.authenticator.who(head, principal.as_ref());
         let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
         self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
         match principal {
@@ -109,20 +119,20 @@ impl Gate {
                 request.extensions_mut().remove::<OpenPreflight>();
             }
         }
-        if let Some(reservation) = told.reservation.take() {
+        if let Some(reservation) = exit.told.reservation.take() {
             hand_over(reservation, request.extensions_mut());
         }
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
-        Passage::In(Exit { told, wire, who })
+        Passage::In
     }
 
     #[cold]
     fn turn_away(&self, head: Head<'_>, why: Rejection, told: &Told) -> Passage {
         let wire = Wire::of(head.method, head.headers);
         let mut refusal = self.refusals.respond(why, &told.standings, wire);
-        deprecate(told.deprecation, refusal.headers_mut());
+        deprecate(told.deprecation.as_deref(), refusal.headers_mut());
         Passage::Out(refusal)
     }
 
@@ -153,13 +163,13 @@ impl Gate {
         exit.who.was_refused(&why, &self.authenticator.sampling, self.now());
         let (mut parts, _) = response.into_parts();
         let body = self.refusals.rewrite(&mut parts, why, &exit.told.standings, exit.wire);
-        deprecate(exit.told.deprecation, &mut parts.headers);
+        deprecate(exit.told.deprecation.as_deref(), &mut parts.headers);
         Response::from_parts(parts, GateBody::refusal(body))
     }
 
     fn complete(&self, headers: &mut HeaderMap, exit: &Exit) {
         self.refusals.announce(&exit.told.standings, headers);
-        deprecate(exit.told.deprecation, headers);
+        deprecate(exit.told.deprecation.as_deref(), headers);
         if exit.told.needs_privacy && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
@@ -174,7 +184,7 @@ fn hand_over(reservation: Reservation, extensions: &mut Extensions) {
 }
 
 /// Nothing for most: their keys have no successor.
-fn deprecate(deprecation: Option<Deprecation>, headers: &mut HeaderMap) {
+fn deprecate(deprecation: Option<&Deprecation>, headers: &mut HeaderMap) {
     if let Some(deprecation) = deprecation {
         deprecation.apply(headers);
     }

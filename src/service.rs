@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::authenticator::Identity;
 use crate::body::GateBody;
 use crate::future::ResponseFuture;
-use crate::gate::{Gate, Passage};
+use crate::gate::{Exit, Gate, Passage};
 use crate::head::Head;
 
 /// A service behind a gate; made by [`AuthLayer`](crate::AuthLayer).
@@ -49,12 +49,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<Req>) -> Self::Future {
-        let now = self.gate.now();
+        let (now, mut exit) = (self.gate.now(), Exit::default());
         match self.gate.identify(Head::from(&request), now) {
-            Identity::Known(answer) => match self.gate.decide(&mut request, answer, now) {
-                Passage::In(exit) => {
-                    ResponseFuture::calling(&self.gate, self.inner.call(request), exit)
-                }
+            Identity::Known(answer) => match self.gate.decide(&mut request, answer, now, &mut exit)
+            {
+                Passage::In => ResponseFuture::calling(&self.gate, self.inner.call(request), exit),
                 Passage::Out(refusal) => ResponseFuture::refused(&self.gate, refusal),
                 Passage::Counting(counting) => {
                     let inner = self.take_ready();

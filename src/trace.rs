@@ -13,6 +13,7 @@ use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, RejectionKind, Timestamp};
 
 /// Who was refused, as far as it is known.
+#[derive(Default)]
 pub(crate) struct Who {
     principal: Option<Principal>,
     /// The display prefix of the key presented.

@@ -8,6 +8,7 @@ use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, Timestamp};
 
 /// Who was refused; nobody asks.
+#[derive(Default)]
 pub(crate) struct Who;
 
 impl Who {
