@@ -10,9 +10,9 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::authenticator::Question;
 use crate::body::GateBody;
 use crate::gate::{Counting, Exit, Gate, Passage, Refusal};
+use crate::outcome::Question;
 
 pin_project! {
     /// The answer to come of a service behind a gate.

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Request, Response};
 
-use crate::authenticator::{Admission, Answer, Authenticator, Identity, Told};
+use crate::authenticator::Authenticator;
 use crate::body::GateBody;
 use crate::limit::{Counted, Pending, Reservation};
+use crate::outcome::{Admission, Answer, Identity, Told};
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};

@@ -86,6 +86,7 @@ mod layer;
 pub mod lifecycle;
 pub mod limit;
 pub mod metadata;
+mod outcome;
 mod peppered;
 pub mod policy;
 mod principal;
@@ -104,7 +105,7 @@ mod tonic;
 mod trace;
 pub mod usage;
 
-pub use authenticator::{Authenticator, Outcome};
+pub use authenticator::Authenticator;
 pub use body::GateBody;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::Source;
@@ -119,6 +120,7 @@ pub use key::{
 pub use layer::AuthLayer;
 pub use lifecycle::{Issued, Keys, KeysError, NewKey};
 pub use limit::{Caller, Concurrency, FailureBudget, Limit, Quota, Standing, Standings};
+pub use outcome::Outcome;
 pub use policy::{Access, Policy, Scope, ScopeSet};
 pub use principal::{Method, Principal};
 pub use rejection::{Rejection, RejectionKind};

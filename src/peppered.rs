@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::authenticator::{Answer, Authenticator, Identity};
+use crate::authenticator::Authenticator;
 use crate::credential::Marks;
 use crate::key::Peppers;
 use crate::key::verify::Presented;
+use crate::outcome::{Answer, Identity};
 use crate::store::{KeyStore, StoreError};
 use crate::{KeyDigest, KeyRecord, KeyStatus};
 

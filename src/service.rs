@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::authenticator::Identity;
 use crate::body::GateBody;
 use crate::future::ResponseFuture;
 use crate::gate::{Exit, Gate, Passage};
 use crate::head::Head;
+use crate::outcome::Identity;
 
 /// A service behind a gate; made by [`AuthLayer`](crate::AuthLayer).
 ///
