@@ -52,7 +52,7 @@ pub(crate) struct Exit {
 
 impl Default for Exit {
     fn default() -> Self {
-        Self { told: Told::default(), wire: Wire::Http, who: Who::default() }
+        Self { told: Told::default(), wire: Wire::Http, who: Who::nobody() }
     }
 }
 

@@ -13,7 +13,6 @@ use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, RejectionKind, Timestamp};
 
 /// Who was refused, as far as it is known.
-#[derive(Default)]
 pub(crate) struct Who {
     principal: Option<Principal>,
     /// The display prefix of the key presented.
@@ -22,6 +21,10 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    pub(crate) const fn nobody() -> Self {
+        Self { principal: None, shown: None, address: None }
+    }
+
     pub(crate) fn is(
         principal: Option<&Principal>,
         address: impl FnOnce() -> Option<IpAddr>,

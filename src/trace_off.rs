@@ -8,10 +8,13 @@ use crate::store::StoreError;
 use crate::{Principal, RefusalSampling, Rejection, Timestamp};
 
 /// Who was refused; nobody asks.
-#[derive(Default)]
 pub(crate) struct Who;
 
 impl Who {
+    pub(crate) const fn nobody() -> Self {
+        Self
+    }
+
     pub(crate) fn is(_: Option<&Principal>, _: impl FnOnce() -> Option<IpAddr>) -> Self {
         Self
     }
