@@ -95,6 +95,10 @@ impl Trial {
                 None => revoked.in_doubt.push(key),
             }
         }
+        // All were revoked before it was time.
+        if kill.is_some() {
+            block_in_place(|| self.fleet.postgres.kill());
+        }
         revoked
     }
 }
