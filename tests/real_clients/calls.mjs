@@ -12,7 +12,7 @@ async function run({ name, url, key, calls }) {
     await answer.arrayBuffer();
     statuses.push(answer.status);
   }
-  console.log(JSON.stringify({ name, statuses }));
+  console.log(JSON.stringify([name, statuses]));
 }
 
 await Promise.all(JSON.parse(process.argv.at(-1)).map(run));

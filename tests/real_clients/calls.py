@@ -14,7 +14,7 @@ def run(lane):
     headers = {"x-api-key": lane["key"]}
     with urllib3.PoolManager(retries=retry, headers=headers, timeout=60) as pool:
         statuses = [pool.request("GET", lane["url"]).status for _ in range(lane["calls"])]
-    print(json.dumps({"name": lane["name"], "statuses": statuses}) + "\n", end="", flush=True)
+    print(json.dumps([lane["name"], statuses]) + "\n", end="", flush=True)
 
 
 threads = [threading.Thread(target=run, args=(lane,)) for lane in json.loads(sys.argv[-1])]

@@ -1,6 +1,7 @@
 //! A gate with one limit and one key, on a socket of its own, that writes down how it answers.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -12,6 +13,7 @@ use keygate::store::MemoryStore;
 use keygate::{AuthLayer, Limit};
 use tower::{Layer, ServiceExt, service_fn};
 
+use crate::WINDOW;
 use crate::wire::{self, BoxError};
 
 pub(crate) struct Lane {
@@ -52,6 +54,9 @@ impl Lane {
         let url = wire::serve(service_fn(move |request: Request<Incoming>| {
             let (gate, written) = (gate.clone(), Arc::clone(&written));
             async move {
+                if written.lock().unwrap().is_empty() {
+                    a_window_begins().await;
+                }
                 let mut answer = gate.oneshot(request).await?;
                 written.lock().unwrap().push(answer.status().as_u16());
                 if !tells_wait {
@@ -62,6 +67,13 @@ impl Lane {
         }));
         Served { name: self.name, url: url.await, key, seen }
     }
+}
+
+/// Whoever uses a window up at once is told to wait for nearly the whole of it.
+async fn a_window_begins() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let left = WINDOW.as_nanos() - now % WINDOW.as_nanos();
+    tokio::time::sleep(Duration::from_nanos(left as u64)).await;
 }
 
 impl Served {

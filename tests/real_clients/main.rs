@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod lane;
-#[cfg(feature = "redis")]
+#[cfg_attr(not(feature = "redis"), path = "not_shared.rs")]
 mod shared;
 #[path = "../common/wire.rs"]
 mod wire;
@@ -23,10 +23,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 use support::{Node, Python, output, services_required};
 
-/// How many requests come after each other, of which so many fit into the quota's window. A length
-/// that is no whole number of seconds has every wait rounded.
-const CALLS: usize = 12;
-const LIMIT: u64 = 4;
+/// How many requests come after each other, of which so many fit into the quota's window. It is no
+/// whole number of seconds long, so that a wait that is not rounded up ends too early.
+const CALLS: usize = 8;
+const LIMIT: u64 = 2;
 const WINDOW: Duration = Duration::from_millis(1_300);
 
 /// A client, and how it is run.
@@ -40,24 +40,21 @@ const URLLIB3: Client = Client {
     name: "urllib3",
     script: || Ok(Python::with_packages()?.script(include_str!("calls.py"))),
 };
-const KY: Client = Client {
-    name: "ky",
-    script: || Ok(Node::with_packages()?.script(include_str!("calls.mjs"))),
-};
+const KY: Client =
+    Client { name: "ky", script: || Ok(Node::with_packages()?.script(include_str!("calls.mjs"))) };
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They wait most of the time.
+    arguments.test_threads.get_or_insert(8);
     let mut trials = vec![
         trial(URLLIB3, "obeys Retry-After", || wait(get_through(URLLIB3, in_memory()))),
         trial(KY, "obeys Retry-After", || wait(get_through(KY, in_memory()))),
         trial(KY, "obeys X-RateLimit-Reset", || wait(get_through(KY, by_reset()))),
     ];
-    #[cfg(feature = "redis")]
     let redis = shared::Server::default();
-    #[cfg(feature = "redis")]
-    trials.extend([URLLIB3, KY].map(|client| shared::trial(&redis, client)));
-    let conclusion = libtest_mimic::run(&arguments, std::mem::take(&mut trials));
-    #[cfg(feature = "redis")]
+    trials.extend([URLLIB3, KY].into_iter().filter_map(|client| shared::trial(&redis, client)));
+    let conclusion = libtest_mimic::run(&arguments, trials);
     redis.end();
     conclusion.exit();
 }
@@ -96,23 +93,21 @@ async fn get_through(client: Client, lanes: Vec<Lane>) -> Result<(), Failed> {
     for lane in lanes {
         served.push(lane.serve().await);
     }
-    let told = served.iter().map(|lane| {
-        json!({ "name": lane.name, "url": lane.url, "key": lane.key, "calls": CALLS })
-    });
+    let told = served
+        .iter()
+        .map(|lane| json!({ "name": lane.name, "url": lane.url, "key": lane.key, "calls": CALLS }));
     let mut script = (client.script)()?;
     script.arg(Value::from_iter(told).to_string());
     let lines = tokio::task::spawn_blocking(move || output(&mut script)).await??;
-    let ended: HashMap<String, Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|line| (line["name"].as_str().unwrap().to_owned(), line["statuses"].clone()))
-        .collect();
+    let ended: HashMap<String, Vec<u16>> =
+        lines.lines().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
     served.iter().try_for_each(|lane| {
-        let seen = lane.seen();
-        let all = json!(vec![200; CALLS]);
-        match ended.get(&lane.name) == Some(&all) && wastes_nothing(&seen) {
+        let (ended, seen) = (ended.get(&lane.name), lane.seen());
+        match ended.is_some_and(|ended| *ended == [200; CALLS]) && wastes_nothing(&seen) {
             true => Ok(()),
-            false => Err(format!("{}: {:?}, gate {seen:?}", lane.name, ended.get(&lane.name)).into()),
+            false => {
+                Err(format!("{}: the client saw {ended:?}, the gate {seen:?}", lane.name).into())
+            }
         }
     })
 }
