@@ -100,7 +100,7 @@ async fn get_through(client: Client, lanes: Vec<Lane>) -> Result<(), Failed> {
     script.arg(Value::from_iter(told).to_string());
     let lines = tokio::task::spawn_blocking(move || output(&mut script)).await??;
     let ended: HashMap<String, Vec<u16>> =
-        lines.lines().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
+        lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     served.iter().try_for_each(|lane| {
         let (ended, seen) = (ended.get(&lane.name), lane.seen());
         match ended.is_some_and(|ended| *ended == [200; CALLS]) && wastes_nothing(&seen) {

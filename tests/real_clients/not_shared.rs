@@ -5,7 +5,7 @@ use libtest_mimic::Trial;
 use crate::Client;
 
 #[derive(Default)]
-pub(crate) struct Server;
+pub(crate) struct Server {}
 
 impl Server {
     pub(crate) fn end(&self) {}
