@@ -23,11 +23,12 @@ use keygate::jwt::{
 use keygate::policy::{Routes, SameOrigin};
 use keygate::session::{EndedSessions, SessionCookie, Sessions, SessionsBuilder};
 use keygate::store::StoreError;
-use keygate::{AuthLayer, ManualClock, Principal, Rejection, Source, Timestamp};
+use keygate::{AuthLayer, Clock, ManualClock, Principal, Rejection, Source, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use support::{Answer, Client};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 const NOW: u64 = 1_700_000_000;
 const LIFE: u64 = 900;
@@ -449,6 +450,44 @@ impl EndedSessions for Far {
         self.check()?;
         self.list.end_session(issuer, session, until, now).await
     }
+}
+
+/// Whoever keeps a request from ending while a password is changed gets no token from after that.
+#[tokio::test]
+async fn a_request_that_was_held_open_brings_no_revoked_session_back() {
+    let clock = ManualClock::new(Timestamp::from_secs(NOW));
+    let revoked = RevokedTokens::new();
+    let sessions = builder(&clock).ended(revoked.clone()).build().unwrap();
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let held = {
+        let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+        get(async move |_: Principal| {
+            begun.notify_one();
+            go_on.notified().await;
+            "late"
+        })
+    };
+    let app = app(&sessions, sessions.gate().unwrap());
+    let held = Router::new().route("/held", held).layer(sessions.renewal());
+    let app = app.merge(held.layer(sessions.gate().unwrap()));
+    let world = World::serving(app, clock.clone()).await;
+    let stolen = world.sign_in("ada").await;
+    world.pass(LIFE / 2);
+    let call = world.client.get("/held").header("cookie", &stolen);
+    let answer = tokio::spawn(call.send());
+    begun.notified().await;
+    world.pass(1);
+    let (now, until) = (clock.now(), Timestamp::from_secs(NOW + 2 * LONGEST));
+    revoked.revoke_subject("https://app.example", "ada", now, until, now).unwrap();
+    world.pass(1);
+    go_on.notify_one();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK, "it was let in before");
+    let renewed = cookie_of(&answer).expect("renewed by the time at which it came");
+    for cookie in [&stolen, &renewed] {
+        assert_eq!(world.me(cookie).await.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.me(&world.sign_in("ada").await).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

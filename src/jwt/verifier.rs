@@ -218,7 +218,11 @@ impl JwtVerifier {
         }
         match attempt {
             Attempt::Ended(outcome) => outcome,
-            Attempt::Unsure(token) => self.ask(token).await,
+            Attempt::Unsure(token) => {
+                let token = self.ask(token).await?;
+                // The answer may have taken longer than the token lasts.
+                self.rules.check_time(token.facts(), clock.now()).map(|()| token)
+            }
             Attempt::Waits(wait) => Err(wait.give_up()),
         }
     }
