@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -408,7 +408,7 @@ async fn a_session_stays_ended_as_long_as_a_token_of_it_could_be_good() {
     let other = world.sign_in("bob").await;
     assert_eq!(world.sign_out(&other).await.status, StatusCode::OK);
     assert_eq!(ended.len(), 2);
-    world.pass(400);
+    world.pass(700);
     let other = world.sign_in("bob").await;
     assert_eq!(world.sign_out(&other).await.status, StatusCode::OK);
     assert_eq!(ended.len(), 2);
@@ -488,6 +488,46 @@ async fn a_request_that_was_held_open_brings_no_revoked_session_back() {
         assert_eq!(world.me(cookie).await.status, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(world.me(&world.sign_in("ada").await).await.status, StatusCode::OK);
+}
+
+/// A list that forgets as soon as it may: a token is good for a leeway longer than it says.
+#[tokio::test]
+async fn a_list_that_keeps_an_end_no_longer_than_it_is_told_refuses_the_last_token_to_its_end() {
+    #[derive(Clone)]
+    struct Rows(Arc<Mutex<Vec<(String, Timestamp)>>>, ManualClock);
+
+    #[async_trait]
+    impl Revocations for Rows {
+        async fn is_revoked(&self, token: &VerifiedToken) -> Result<bool, StoreError> {
+            let (rows, now) = (self.0.lock().unwrap(), self.1.now());
+            let session = token.session_id().unwrap();
+            Ok(rows.iter().any(|(ended, until)| ended == session && now < *until))
+        }
+    }
+
+    #[async_trait]
+    impl EndedSessions for Rows {
+        async fn end_session(
+            &self,
+            _: &str,
+            session: &str,
+            until: Timestamp,
+            _: Timestamp,
+        ) -> Result<(), StoreError> {
+            self.0.lock().unwrap().push((session.to_owned(), until));
+            Ok(())
+        }
+    }
+
+    let clock = ManualClock::new(Timestamp::from_secs(NOW));
+    let sessions = builder(&clock).longest(Duration::from_secs(60));
+    let rows = Rows(Arc::default(), clock.clone());
+    let world = World::with(sessions.ended(rows), clock).await;
+    let (ended, other) = (world.sign_in("ada").await, world.sign_in("ada").await);
+    assert_eq!(world.sign_out(&ended).await.status, StatusCode::OK);
+    world.pass(89);
+    assert_eq!(world.me(&other).await.status, StatusCode::OK, "by the leeway of 30 seconds");
+    assert_eq!(world.me(&ended).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
