@@ -273,6 +273,19 @@ fn revoking_again_never_shortens() {
 }
 
 #[test]
+fn revoking_again_never_has_it_forgotten_earlier() {
+    let revoked = RevokedTokens::new();
+    let verifier = with(revoked.clone());
+    let (until, later) = (Timestamp::from_secs(NOW + 600), Timestamp::from_secs(NOW + 599));
+    revoked.revoke_session(ISSUER, "s-1", until, now()).unwrap();
+    revoked.revoke_session(ISSUER, "s-1", now(), now()).unwrap();
+    // Has the list look through its entries.
+    revoked.revoke_session(ISSUER, "s-2", Timestamp::MAX, later).unwrap();
+    let token = token(&claims_with("sid", json!("s-1")));
+    assert_eq!(verifier.verify(&token, later).unwrap_err().kind(), JwtErrorKind::Revoked);
+}
+
+#[test]
 fn what_is_shown_of_a_list_names_nobody() {
     let revoked = RevokedTokens::new();
     revoked.revoke_session(ISSUER, "s-secret", Timestamp::MAX, now()).unwrap();

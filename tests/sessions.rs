@@ -18,7 +18,8 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keygate::jwt::{
-    Algorithm, JwtIssuer, NewToken, Revocations, RevokedTokens, SigningKey, VerifiedToken,
+    Algorithm, JwtIssuer, JwtVerifiers, NewToken, Revocations, RevokedTokens, SigningKey,
+    VerifiedToken,
 };
 use keygate::policy::{Routes, SameOrigin};
 use keygate::session::{EndedSessions, SessionCookie, Sessions, SessionsBuilder};
@@ -452,6 +453,29 @@ impl EndedSessions for Far {
     }
 }
 
+/// A gate may take the tokens of several issuers, in one cookie.
+#[tokio::test]
+async fn a_session_of_another_issuer_is_neither_renewed_nor_ended_here() {
+    let clock = ManualClock::new(Timestamp::from_secs(NOW));
+    let sessions = builder(&clock).build().unwrap();
+    let key = SigningKey::secret(Algorithm::HS256, SECRET).unwrap();
+    let other = JwtIssuer::builder("https://other.example", "dashboard", key).build().unwrap();
+    let both = [sessions.verifier().clone(), other.verifier().build().unwrap()];
+    let gate = AuthLayer::tokens_only(JwtVerifiers::new(both).unwrap())
+        .sources([sessions.cookie().source()])
+        .unwrap()
+        .clock(clock.clone());
+    let world = World::serving(app(&sessions, gate), clock.clone()).await;
+    let now = clock.now();
+    let foreign = other.issue(&NewToken::new("eve").with_session("s-9", now), now).unwrap();
+    let foreign = format!("__Host-session={}", foreign.reveal());
+    world.pass(LIFE / 2);
+    let answer = world.me(&foreign).await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::OK, None));
+    assert_eq!(world.sign_out(&foreign).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.me(&foreign).await.status, StatusCode::OK);
+}
+
 /// Whoever keeps a request from ending while a password is changed gets no token from after that.
 #[tokio::test]
 async fn a_request_that_was_held_open_brings_no_revoked_session_back() {
@@ -524,6 +548,7 @@ async fn a_list_that_keeps_an_end_no_longer_than_it_is_told_refuses_the_last_tok
     let rows = Rows(Arc::default(), clock.clone());
     let world = World::with(sessions.ended(rows), clock).await;
     let (ended, other) = (world.sign_in("ada").await, world.sign_in("ada").await);
+    assert_eq!(secs(&claims_of(&ended), "exp"), NOW + 60, "no token outlives its session");
     assert_eq!(world.sign_out(&ended).await.status, StatusCode::OK);
     world.pass(89);
     assert_eq!(world.me(&other).await.status, StatusCode::OK, "by the leeway of 30 seconds");
