@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_trusted_still_is_asked_about_once_and_a_token_stands_there_once() {
-        let cache = TokenCache::new(NonZeroUsize::new(1).unwrap());
+        let cache = TokenCache::new(NonZeroUsize::new(8).unwrap());
         let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
         for _ in 0..2 {
             let seen = Seen { verified: about("a"), key: key.print() };
