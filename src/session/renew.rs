@@ -20,8 +20,8 @@ use crate::Principal;
 
 /// Renews sessions in use, from half of a token's life on; made by [`Sessions::renewal`].
 ///
-/// It belongs directly behind the gate, which says whose request it is. An answer that sets the cookie itself,
-/// as at sign-out, is left as it is; one with a new cookie is kept by no cache.
+/// It belongs directly behind the gate, which says whose request it is. An answer that sets the
+/// cookie itself, as at sign-out, is left as it is; one with a new cookie is kept by no cache.
 #[derive(Clone, Debug)]
 pub struct RenewLayer {
     sessions: Sessions,
