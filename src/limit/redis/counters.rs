@@ -207,7 +207,7 @@ impl RedisSetup {
         self
     }
 
-    /// The clock by which a slice's age is told: its [monotonic](Clock::monotonic) time.
+    /// The clock by which a slice's age is told: its [exact](Clock::monotonic_exact) time.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

@@ -65,6 +65,7 @@ mod counting;
 mod keeper;
 mod key;
 mod link;
+mod pace;
 mod part;
 mod script;
 mod shared;
