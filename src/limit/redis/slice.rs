@@ -21,8 +21,10 @@ const SECOND: u64 = 1_000 * MILLI;
 const APART: u64 = MILLI;
 /// By one part in so many they go apart: the most by which a clock is ever made faster or slower.
 const DRIFT: u64 = 2_000;
-/// After so long without use nothing is remembered of a count that has nothing.
+/// After so long without use nothing is remembered of a count that has nothing,
 const FORGOTTEN: u64 = 60 * SECOND;
+/// and after this of one whose window is over: until then it tells what to expect of the next.
+const LEFT: u64 = 5 * SECOND;
 /// The smallest slice is this part of the limit: four nodes that each hold one when the rest is used
 /// up leave a hundredth unused.
 const LEAST: u64 = 400;
@@ -41,7 +43,7 @@ const MISSED: u64 = 5;
 /// so long, and each time twice as long,
 const FOUND: (u64, u64) = (8, 30 * SECOND);
 /// or after so many refusals.
-const REFUSALS: u32 = 400;
+const REFUSALS: u32 = 1_000;
 
 /// How a node counts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +154,7 @@ impl Slice {
     /// What can be said of `cost` now. Takes nothing.
     pub(super) fn look(&mut self, terms: Terms, now: u64, cost: u64) -> Look {
         if cost > terms.limit() {
-            return self.refuse(terms, now, 0, Answer::Never);
+            return self.refuse(now, 0, Answer::Never);
         }
         match terms {
             Terms::Leased { .. } => self.look_leased(terms, now, cost),
@@ -169,7 +171,7 @@ impl Slice {
         if cost <= self.units.saturating_add(window.room) || self.is_due(terms, window, now) {
             return Look::Ask;
         }
-        self.refuse(terms, now, cost, Answer::After(window.over.saturating_sub(now)))
+        self.refuse(now, cost, Answer::After(window.over.saturating_sub(now)))
     }
 
     fn look_ahead(&mut self, terms: Terms, batch: u64, now: u64, cost: u64) -> Look {
@@ -184,7 +186,7 @@ impl Slice {
                 return Look::Ask;
             }
             let wait = window.over.saturating_sub(now);
-            return self.refuse(terms, now, cost, Answer::After(wait));
+            return self.refuse(now, cost, Answer::After(wait));
         }
         if self.spent + cost > batch {
             return Look::Ask;
@@ -193,12 +195,11 @@ impl Slice {
         Look::Fits(self.spent + cost >= batch.div_ceil(2) || is_old)
     }
 
-    fn refuse(&mut self, terms: Terms, now: u64, cost: u64, answer: Answer) -> Look {
+    fn refuse(&mut self, now: u64, cost: u64, answer: Answer) -> Look {
         // Without a window there is nothing to say of where the caller stands.
         if self.window.is_none_or(|window| now >= window.over.max(window.ends)) {
             return if answer == Answer::Never { Look::Alone } else { Look::Ask };
         }
-        debug_assert!(terms.limit() > 0);
         self.refused = self.refused.saturating_add(1);
         self.pace.count(cost);
         if self.units == 0 && self.spent == 0 {
@@ -380,9 +381,10 @@ impl Slice {
     }
 
     /// True when forgetting it costs no more than asking again: it has nothing of a window that may
-    /// still last, or nothing at all and was not used for long.
+    /// still last and is no more in use, or nothing at all and was not used for long.
     pub(super) fn is_over(&self, now: u64) -> bool {
-        let is_idle = self.units == 0 && now.saturating_sub(self.used) >= FORGOTTEN;
-        self.spent == 0 && (is_idle || self.window.is_none_or(|window| now >= window.over))
+        let idle = now.saturating_sub(self.used);
+        let is_past = self.window.is_none_or(|window| now >= window.over) && idle >= LEFT;
+        self.spent == 0 && (is_past || self.units == 0 && idle >= FORGOTTEN)
     }
 }

@@ -36,9 +36,7 @@ impl Trial {
             tasks.spawn(all_of(self.fleet.nodes.clone(), window, SEEN[place]));
         }
         let mut seen: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
-        seen.sort_by_key(|seen| {
-            (MODES.iter().position(|mode| *mode == seen.gate.mode), seen.gate.window)
-        });
+        seen.sort_by_key(|Seen { gate, .. }| (gate.mode, gate.window, gate.load));
         let mut table = Table::new([
             "mode",
             "load",

@@ -6,7 +6,7 @@ use tokio::task::block_in_place;
 
 use super::Trial;
 use super::fleet::Answer;
-use super::gate::{Gate, Mode, NODES, Way, Without, faulty_by};
+use super::gate::{Gate, Mode, NODES, WINDOW, Way, Without, faulty_by};
 use super::load::{Sample, Stream, Window, boundary, now, too_late, until, windows};
 use crate::Failure;
 use crate::report::Table;
@@ -41,10 +41,18 @@ struct Times {
     /// A window's start, before all.
     start: u64,
     broken: u64,
-    mending: u64,
-    /// From then on a whole window is looked at.
-    well: u64,
+    mended: u64,
+    /// Of the window that is looked at when all is well again.
     end: u64,
+}
+
+/// What was seen of all faults together, and with which of them something was not as it should be.
+#[derive(Default)]
+struct Sums {
+    counts: Vec<(&'static str, u64, Vec<&'static str>)>,
+    back: Duration,
+    p50: Duration,
+    slowest: Duration,
 }
 
 /// What came of the requests to one gate.
@@ -74,57 +82,63 @@ impl Trial {
             "bound",
             "after",
         ]);
-        let streams: Vec<_> = self.streams(Way::Straight);
+        let (mut sums, streams) = (Sums::default(), self.streams(Way::Straight));
         for fault in [Fault::Killed, Fault::Frozen, Fault::Restarted] {
-            self.fault(fault, &streams, &mut table).await?;
+            self.fault(fault, &streams, &mut table, &mut sums).await?;
         }
         let slow = self.streams(Way::Proxy);
-        self.fault(Fault::Slow, &slow, &mut table).await?;
-        for stream in slow {
-            stream.stop().await;
-        }
-        self.fault(Fault::NodeKilled, &streams, &mut table).await?;
-        for stream in streams {
+        self.fault(Fault::Slow, &slow, &mut table, &mut sums).await?;
+        self.fault(Fault::NodeKilled, &streams, &mut table, &mut sums).await?;
+        for stream in slow.into_iter().chain(streams) {
             stream.stop().await;
         }
         table.print("While something is broken (of a limit of 500 in 5 s)");
+        self.judge_sums(sums);
         Ok(())
+    }
+
+    fn judge_sums(&mut self, sums: Sums) {
+        for (what, count, faults) in sums.counts {
+            let seen = [vec![count.to_string()], faults.into_iter().map(str::to_owned).collect()];
+            self.report.promise(format!("faults: {what}"), seen.concat().join(", "), count == 0);
+        }
+        self.report.within("faults: nodes are back", RECOVERED, sums.back);
+        self.report.within("faults: half of all requests", PATIENCE, sums.p50);
+        self.report.within("faults: the slowest", PATIENCE + BUSY, sums.slowest);
     }
 
     fn streams(&self, way: Way) -> Vec<Stream> {
         faulty_by(way).map(|gate| Stream::start(gate, &self.fleet.nodes)).collect()
     }
 
+    /// Something breaks two seconds after a window has begun, and lasts into the next.
     async fn fault(
         &mut self,
         fault: Fault,
         streams: &[Stream],
         table: &mut Table,
+        sums: &mut Sums,
     ) -> Result<(), Failure> {
         let gates: Vec<_> = streams.iter().map(Stream::gate).collect();
-        let start = boundary(gates[0].window, Duration::from_secs(1)).await;
+        let start = boundary(WINDOW, Duration::from_secs(1)).await;
         until(start + 2 * SECOND).await;
+        let breaking = now();
         block_in_place(|| self.break_it(fault));
-        let broken = now();
-        let lasts = if fault == Fault::NodeKilled { 3 } else { 5 };
-        if fault != Fault::Restarted {
-            until(start + (2 + lasts) * SECOND).await;
-        }
-        let mending = now();
+        let broken = if fault == Fault::Restarted { breaking } else { now() };
+        let lasts = if fault == Fault::NodeKilled { WINDOW } else { WINDOW + 2 };
+        until(start + lasts * SECOND).await;
+        let mended = now();
         block_in_place(|| self.mend(fault));
         let recovery = self.fleet.nodes.are_back(&gates, 4 * RECOVERED).await;
-        let well = boundary(gates[0].window, Duration::ZERO).await;
-        let end = well + gates[0].window * SECOND;
+        let end = boundary(WINDOW, Duration::ZERO).await + WINDOW * SECOND;
+        // What was sent before the end is answered by then.
         until(end + SECOND).await;
-        let times = Times { start, broken, mending, well, end };
-        let mut all = Vec::new();
-        for stream in streams {
-            all.push(self.seen(fault, stream, &times)?);
-        }
+        let times = Times { start, broken, mended, end };
+        let seen = streams.iter().map(|stream| self.seen(fault, stream, &times));
+        let all = seen.collect::<Result<Vec<_>, _>>()?;
         all.iter().for_each(|seen| table.row(seen.cells(fault, &times)));
-        let recovery = recovery.unwrap_or(Duration::MAX);
-        self.report.within(&format!("{}: nodes are back", fault.name()), RECOVERED, recovery);
-        self.judge_all(fault, &all, &times);
+        sums.back = sums.back.max(recovery.unwrap_or(Duration::MAX));
+        sums.judge(fault, &all, &times);
         Ok(())
     }
 
@@ -153,49 +167,58 @@ impl Trial {
     fn seen(&self, fault: Fault, stream: &Stream, times: &Times) -> Result<Seen, Failure> {
         let gate = stream.gate();
         let overshoot = self.fleet.overshoot(&gate)?;
-        // One more limit where Redis forgets, and where nodes count by themselves.
+        // One more limit where Redis forgets, and where nodes count by themselves: a busy machine may
+        // keep Redis from answering in time at any moment.
         let forgets = matches!(fault, Fault::Killed | Fault::Restarted);
-        let is_apart = gate.without == Without::Share && fault != Fault::NodeKilled;
-        let times_over = if forgets || is_apart { 2 } else { 1 };
+        let times_over = if forgets || gate.without == Without::Share { 2 } else { 1 };
         Ok(Seen {
             gate,
-            during: stream.samples(times.broken..times.mending),
+            during: stream.samples(times.broken..times.mended),
             all: stream.samples(times.start..times.end),
             bound: times_over * (gate.limit + overshoot),
             overshoot,
         })
     }
+}
 
-    fn judge_all(&mut self, fault: Fault, all: &[Seen], times: &Times) {
-        let name = fault.name();
-        let mut never = |what: &str, count: u64| {
-            self.report.never(&format!("{name}: {what}"), count);
-        };
+impl Sums {
+    fn judge(&mut self, fault: Fault, all: &[Seen], times: &Times) {
         let count = |what: fn(&Seen) -> u64| all.iter().map(what).sum();
+        let count_by =
+            |what: fn(&Seen, &Times) -> u64| all.iter().map(|seen| what(seen, times)).sum();
+        let mut never = |what, count| self.never(what, count, fault);
         never("windows above the bound", count(Seen::above));
         never("let in on a window that was over", count(|seen| too_late(&seen.all)));
         never("503 where nodes have a share", count(Seen::away_with_share));
-        never("windows below 90 % afterwards", all.iter().map(|seen| seen.is_less(times)).sum());
-        match fault {
-            Fault::Killed | Fault::Frozen | Fault::Slow => {
-                never("let in by exact limits", count(|seen| seen.let_in_by(Mode::Exact)));
-                never("beyond a batch of approximate limits", count(Seen::beyond_batch));
-                if fault != Fault::Slow {
-                    let anew = all.iter().map(|seen| seen.on_windows_begun(times)).sum();
-                    never("let in by leased limits on later windows", anew);
-                }
-            }
-            Fault::NodeKilled => {
-                let lost = all.iter().map(|seen| seen.lost_more_than_a_slice(times)).sum();
-                never("windows that lost more than a slice or a batch", lost);
-            }
-            Fault::Restarted => {}
+        never("windows below 90 % afterwards", count_by(Seen::is_less));
+        if matches!(fault, Fault::Killed | Fault::Frozen | Fault::Slow) {
+            never(
+                "let in without Redis by exact limits",
+                count(|seen| seen.let_in_by(Mode::Exact)),
+            );
         }
-        let took: Vec<_> = all.iter().map(|seen| latencies(&seen.during)).collect();
-        let p50 = took.iter().map(|took| took[0]).max().unwrap_or(Duration::MAX);
-        let most = took.iter().map(|took| took[2]).max().unwrap_or(Duration::MAX);
-        self.report.within(&format!("{name}: p50"), PATIENCE, p50);
-        self.report.within(&format!("{name}: slowest"), PATIENCE + BUSY, most);
+        if matches!(fault, Fault::Killed | Fault::Frozen) {
+            never("by leased ones on later windows", count_by(Seen::on_later_windows));
+            never("by approximate ones beyond a batch", count(Seen::beyond_a_batch));
+        }
+        if fault == Fault::NodeKilled {
+            never("windows that lost more than a slice", count_by(Seen::lost_more_than_a_slice));
+        }
+        for [p50, _, slowest] in all.iter().map(|seen| latencies(&seen.during)) {
+            (self.p50, self.slowest) = (self.p50.max(p50), self.slowest.max(slowest));
+        }
+    }
+
+    fn never(&mut self, what: &'static str, count: u64, fault: Fault) {
+        let place = self.counts.iter().position(|(other, ..)| *other == what);
+        let place = place.unwrap_or_else(|| {
+            self.counts.push((what, 0, Vec::new()));
+            self.counts.len() - 1
+        });
+        if let Some((_, sum, faults)) = self.counts.get_mut(place).filter(|_| count > 0) {
+            *sum += count;
+            faults.push(fault.name());
+        }
     }
 }
 
@@ -241,12 +264,12 @@ impl Seen {
         if self.is_refusing(mode) { self.let_in() } else { 0 }
     }
 
-    fn beyond_batch(&self) -> u64 {
+    fn beyond_a_batch(&self) -> u64 {
         self.let_in_by(Mode::Approximate).saturating_sub(self.overshoot)
     }
 
     /// A slice is of a window that Redis has seen.
-    fn on_windows_begun(&self, times: &Times) -> u64 {
+    fn on_later_windows(&self, times: &Times) -> u64 {
         let known = times.start / SECOND + self.gate.window;
         let is_later = |answer: &Answer| matches!(answer, Answer::In(end) if *end > known);
         if self.is_refusing(Mode::Leased) { self.count(is_later) } else { 0 }

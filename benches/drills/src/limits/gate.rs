@@ -10,7 +10,7 @@ pub(crate) const NODES: usize = 4;
 const PERCENT: u8 = 10;
 
 /// How a limit is shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mode {
     Exact,
     Leased,
@@ -18,7 +18,7 @@ pub(crate) enum Mode {
 }
 
 /// How requests are spread over the nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Load {
     /// A quarter each.
     Even,
@@ -71,7 +71,10 @@ pub(crate) const MODES: [Mode; 3] = [Mode::Exact, Mode::Leased, Mode::Approximat
 pub(crate) const LOADS: [Load; 3] = [Load::Even, Load::Skewed, Load::Bursting];
 /// Seconds, the limit, and the requests in each: enough that all of a limit can be used by any load.
 pub(crate) const WINDOWS: [(u64, u64, u64); 3] =
-    [(1, 1_000, 3_000), (10, 1_500, 3_000), (60, 2_000, 3_000)];
+    [(1, 500, 3_000), (10, 1_000, 3_000), (60, 1_500, 3_000)];
+
+/// Seconds of a window in the trials of faults.
+pub(crate) const WINDOW: u64 = 5;
 
 /// Of the trials of windows.
 pub(crate) fn calm(mode: Mode, load: Load, (window, limit, demand): (u64, u64, u64)) -> Gate {
@@ -81,7 +84,7 @@ pub(crate) fn calm(mode: Mode, load: Load, (window, limit, demand): (u64, u64, u
 
 /// Of the trials of faults.
 pub(crate) fn faulty(mode: Mode, without: Without, way: Way) -> Gate {
-    let (load, limit, window, demand) = (Load::Even, 500, 5, 1_000);
+    let (load, limit, window, demand) = (Load::Even, 500, WINDOW, 1_000);
     Gate { mode, load, limit, window, demand, without, patience: Patience::Usual, way }
 }
 

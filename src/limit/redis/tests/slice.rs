@@ -88,21 +88,27 @@ fn what_others_gave_back_ends_the_pauses() {
     assert_eq!(slice.look(terms, 9 * SECOND, 1), Look::Ask);
 }
 
-#[test]
-fn who_is_refused_often_asks_once_for_400_refusals() {
+/// How many are refused before each of the questions of `seconds`, one after another `each`.
+fn refusals(each: u64, seconds: u64) -> Vec<u64> {
     let terms = leased(LIMIT, MINUTE);
-    let mut slice = used_up(terms);
-    let looks = (0..10_000_u64).map(|n| slice.look(terms, n * MILLI, 1));
-    let before = looks.take_while(|look| matches!(look, Look::Refused(_))).count();
-    assert_eq!(before, 2_500, "nobody has given back before a 24th of the window has passed");
-    let mut asks = 0;
-    for n in 2_500..30_000_u64 {
-        if slice.look(terms, n * MILLI, 1) == Look::Ask {
-            asks += 1;
-            asked(&mut slice, terms, n * MILLI, n * MILLI, reply(MINUTE - n * MILLI, LIMIT, 0));
+    let (mut slice, mut all, mut refused) = (used_up(terms), Vec::new(), 0);
+    for now in (0..seconds * SECOND / each).map(|n| n * each) {
+        if slice.look(terms, now, 1) == Look::Ask {
+            all.push(std::mem::take(&mut refused));
+            asked(&mut slice, terms, now, now, reply(MINUTE - now, LIMIT, 0));
+        } else {
+            refused += 1;
         }
     }
-    assert_eq!(asks, 11, "after 400 refusals, and 2.5 s");
+    all
+}
+
+#[test]
+fn who_is_refused_often_asks_sooner() {
+    assert_eq!(refusals(5 * MILLI, 22), [1_000; 4], "once for 1,000 refusals");
+    let most =
+        "and not before a 24th of the window has passed, after which others may have given back";
+    assert_eq!(refusals(MILLI, 11), [2_500; 4], "{most}");
 }
 
 #[test]
@@ -212,6 +218,9 @@ fn what_has_nothing_and_is_idle_is_forgotten() {
     let terms = leased(LIMIT, day);
     asked(&mut lent, terms, 0, 0, reply(day, 100, 50));
     assert!(!lent.is_over(3_600 * SECOND) && lent.is_over(day + SECOND));
+    lent.take(terms, day - SECOND, 1);
+    assert!(!lent.is_over(day + 3 * SECOND), "it tells what to expect of the next window");
+    assert!(lent.is_over(day + 4 * SECOND));
     let terms = ahead(LIMIT, day, 10);
     asked(&mut spent, terms, 0, 0, reply(day, 100, 0));
     spent.take(terms, 0, 1);
