@@ -6,13 +6,14 @@ use tokio::task::block_in_place;
 
 use super::Trial;
 use super::fleet::Answer;
-use super::gate::{Gate, Mode, NODES, WINDOW, Way, Without, faulty_by};
+use super::gate::{Gate, Mode, NODES, WINDOW, Way, Without, faulty_by, in_memory};
 use super::load::{Sample, Stream, Window, boundary, now, too_late, until, windows};
 use crate::Failure;
 use crate::report::Table;
 
-/// The nodes' patience with Redis, and by how much a request may take longer: there are more processes
-/// than processors, of which one is taken for a while by whatever else the machine does.
+/// The nodes' patience with Redis, and by how much a request may take longer than that and the slowest
+/// of a limit in memory meanwhile: there are more processes than processors, and whatever else the
+/// machine does takes one of them for a while, not always from both alike.
 const PATIENCE: Duration = Duration::from_millis(10);
 const BUSY: Duration = Duration::from_millis(500);
 /// Until all nodes ask Redis again: connecting again and asking whether it is there have pauses of up
@@ -52,7 +53,7 @@ struct Sums {
     counts: Vec<(&'static str, u64, Vec<&'static str>)>,
     back: Duration,
     p50: Duration,
-    slowest: Duration,
+    slower: Duration,
 }
 
 /// What came of the requests to one gate.
@@ -82,14 +83,15 @@ impl Trial {
             "bound",
             "after",
         ]);
+        let beside = Stream::start(in_memory(), &self.fleet.nodes);
         let (mut sums, streams) = (Sums::default(), self.streams(Way::Straight));
         for fault in [Fault::Killed, Fault::Frozen, Fault::Restarted] {
-            self.fault(fault, &streams, &mut table, &mut sums).await?;
+            self.fault(fault, &streams, &beside, &mut table, &mut sums).await?;
         }
         let slow = self.streams(Way::Proxy);
-        self.fault(Fault::Slow, &slow, &mut table, &mut sums).await?;
-        self.fault(Fault::NodeKilled, &streams, &mut table, &mut sums).await?;
-        for stream in slow.into_iter().chain(streams) {
+        self.fault(Fault::Slow, &slow, &beside, &mut table, &mut sums).await?;
+        self.fault(Fault::NodeKilled, &streams, &beside, &mut table, &mut sums).await?;
+        for stream in slow.into_iter().chain(streams).chain([beside]) {
             stream.stop().await;
         }
         table.print("While something is broken (of a limit of 500 in 5 s)");
@@ -104,7 +106,7 @@ impl Trial {
         }
         self.report.within("faults: nodes are back", RECOVERED, sums.back);
         self.report.within("faults: half of all requests", PATIENCE, sums.p50);
-        self.report.within("faults: the slowest", PATIENCE + BUSY, sums.slowest);
+        self.report.within("faults: the slowest beside memory", PATIENCE + BUSY, sums.slower);
     }
 
     fn streams(&self, way: Way) -> Vec<Stream> {
@@ -116,6 +118,7 @@ impl Trial {
         &mut self,
         fault: Fault,
         streams: &[Stream],
+        beside: &Stream,
         table: &mut Table,
         sums: &mut Sums,
     ) -> Result<(), Failure> {
@@ -139,6 +142,9 @@ impl Trial {
         all.iter().for_each(|seen| table.row(seen.cells(fault, &times)));
         sums.back = sums.back.max(recovery.unwrap_or(Duration::MAX));
         sums.judge(fault, &all, &times);
+        let beside = self.seen(fault, beside, &times)?;
+        table.row(beside.cells(fault, &times));
+        sums.compare(&all, &beside);
         Ok(())
     }
 
@@ -204,8 +210,13 @@ impl Sums {
         if fault == Fault::NodeKilled {
             never("windows that lost more than a slice", count_by(Seen::lost_more_than_a_slice));
         }
+    }
+
+    fn compare(&mut self, all: &[Seen], beside: &Seen) {
+        let [.., quiet] = latencies(&beside.during);
         for [p50, _, slowest] in all.iter().map(|seen| latencies(&seen.during)) {
-            (self.p50, self.slowest) = (self.p50.max(p50), self.slowest.max(slowest));
+            self.p50 = self.p50.max(p50);
+            self.slower = self.slower.max(slowest.saturating_sub(quiet));
         }
     }
 
@@ -301,10 +312,14 @@ impl Seen {
     fn cells(&self, fault: Fault, times: &Times) -> [String; 14] {
         let millis = |took: Duration| format!("{:.1} ms", took.as_secs_f64() * 1_000.0);
         let [p50, p99, most] = latencies(&self.during).map(millis);
+        let [mode, without] = match self.gate.way {
+            Way::None => ["(in memory)".to_owned(), String::new()],
+            _ => [format!("{:?}", self.gate.mode), format!("{:?}", self.gate.without)],
+        };
         [
             fault.name().to_owned(),
-            format!("{:?}", self.gate.mode),
-            format!("{:?}", self.gate.without),
+            mode,
+            without,
             self.during.len().to_string(),
             self.let_in().to_string(),
             self.count(|answer| matches!(answer, Answer::Limited(_))).to_string(),

@@ -50,6 +50,8 @@ pub(crate) enum Way {
     Straight,
     /// Through what can be made slow.
     Proxy,
+    /// Not at all: it counts in its own memory.
+    None,
 }
 
 /// A gate on all nodes, with counters of its own.
@@ -93,7 +95,12 @@ pub(crate) fn all() -> impl Iterator<Item = Gate> {
     let each = MODES.into_iter().flat_map(|mode| LOADS.map(|load| (mode, load)));
     let calm = each.flat_map(|(mode, load)| WINDOWS.map(|window| calm(mode, load, window)));
     let faulty = [Way::Straight, Way::Proxy].into_iter().flat_map(faulty_by);
-    calm.chain(faulty)
+    calm.chain(faulty).chain([in_memory()])
+}
+
+/// What is measured beside the trials of faults: what it feels is the machine's doing.
+pub(crate) fn in_memory() -> Gate {
+    faulty(Mode::Exact, Without::Refuse, Way::None)
 }
 
 /// Those of the trials of faults that reach Redis by `way`.
@@ -135,7 +142,11 @@ impl Gate {
     }
 
     pub(crate) fn counted(&self, redis: &RedisCounters) -> Result<Limit, ConfigError> {
-        Ok(Limit::per_tenant(self.quota()?).shared(self.shared(redis)?))
+        let limit = Limit::per_tenant(self.quota()?);
+        Ok(match self.way {
+            Way::None => limit,
+            Way::Straight | Way::Proxy => limit.shared(self.shared(redis)?),
+        })
     }
 
     /// By how much the limit may be exceeded, as the configuration itself says.
