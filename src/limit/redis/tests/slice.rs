@@ -226,19 +226,17 @@ fn what_has_nothing_and_is_idle_is_forgotten() {
     assert!(!spent.is_over(2 * day), "it is yet to be told");
 }
 
-/// What a node wants after it was asked `each` second for so much, and what it has then.
+/// What a node wants that was asked for `each` second's requests, and has given back what it had.
 fn want(terms: Terms, each: u64, seconds: u64) -> u64 {
     let (mut slice, mut server) = (Slice::default(), Server::default());
     let (_, window) = bounds(terms);
-    for now in (0..seconds * 1_000).map(|n| n * MILLI) {
-        for _ in 0..each / 1_000 + u64::from(each % 1_000 > 0 && now % (SECOND / each) == 0) {
-            if slice.look(terms, now, 1) == Look::Ask {
-                let question = slice.question(terms, now, 1);
-                let reply = server.answer(terms, question, START / window * window + now);
-                slice.learn(terms, question, reply, now, now);
-            }
-            slice.take(terms, now, 1);
+    for now in (0..each * seconds).map(|n| n * SECOND / each) {
+        if slice.look(terms, now, 1) == Look::Ask {
+            let question = slice.question(terms, now, 1);
+            let reply = server.answer(terms, question, START / window * window + now);
+            slice.learn(terms, question, reply, now, now);
         }
+        slice.take(terms, now, 1);
     }
     slice.give_back(terms, seconds * SECOND);
     slice.question(terms, seconds * SECOND, 1).want
