@@ -358,7 +358,7 @@ impl Slice {
         if matches!(terms, Terms::Ahead { .. }) || self.units == 0 {
             return terms.patience();
         }
-        if self.units <= terms.least() {
+        if self.units <= terms.limit() / LEAST {
             return longest.max(terms.patience());
         }
         let pace = self.pace.per_window(terms.window(), now).max(1);

@@ -194,7 +194,7 @@ impl Sums {
             |what: fn(&Seen, &Times) -> u64| all.iter().map(|seen| what(seen, times)).sum();
         let mut never = |what, count| self.never(what, count, fault);
         never("windows above the bound", count(Seen::above));
-        never("let in on a window that was over", count(|seen| too_late(&seen.all)));
+        never("slices spent on windows that were over", count(Seen::too_late));
         never("503 where nodes have a share", count(Seen::away_with_share));
         never("windows below 90 % afterwards", count_by(Seen::is_less));
         if matches!(fault, Fault::Killed | Fault::Frozen | Fault::Slow) {
@@ -252,6 +252,11 @@ impl Seen {
 
     fn most(&self) -> u64 {
         self.windows().into_iter().map(|(_, window)| window.admitted).max().unwrap_or(0)
+    }
+
+    /// Of leased limits: the others may take their time to notice.
+    fn too_late(&self) -> u64 {
+        if self.gate.mode == Mode::Leased { too_late(&self.all) } else { 0 }
     }
 
     fn above(&self) -> u64 {

@@ -84,6 +84,11 @@ pub(crate) fn calm(mode: Mode, load: Load, (window, limit, demand): (u64, u64, u
     Gate { mode, load, limit, window, demand, without, patience, way }
 }
 
+/// Leased, and never used up: what is held when a window ends must not be spent in the next.
+pub(crate) fn spare() -> Gate {
+    calm(Mode::Leased, Load::Even, (1, 10_000, 3_000))
+}
+
 /// Of the trials of faults.
 pub(crate) fn faulty(mode: Mode, without: Without, way: Way) -> Gate {
     let (load, limit, window, demand) = (Load::Even, 500, WINDOW, 1_000);
@@ -95,7 +100,7 @@ pub(crate) fn all() -> impl Iterator<Item = Gate> {
     let each = MODES.into_iter().flat_map(|mode| LOADS.map(|load| (mode, load)));
     let calm = each.flat_map(|(mode, load)| WINDOWS.map(|window| calm(mode, load, window)));
     let faulty = [Way::Straight, Way::Proxy].into_iter().flat_map(faulty_by);
-    calm.chain(faulty).chain([in_memory()])
+    calm.chain(faulty).chain([spare(), in_memory()])
 }
 
 /// What is measured beside the trials of faults: what it feels is the machine's doing.
@@ -112,8 +117,8 @@ pub(crate) fn faulty_by(way: Way) -> impl Iterator<Item = Gate> {
 impl Gate {
     /// Its path, and the prefix of its counters.
     pub(crate) fn name(&self) -> String {
-        let Self { mode, load, window, without, way, .. } = self;
-        format!("{mode:?}-{load:?}-{window}-{without:?}-{way:?}").to_lowercase()
+        let Self { mode, load, limit, window, without, way, .. } = self;
+        format!("{mode:?}-{load:?}-{limit}-{window}-{without:?}-{way:?}").to_lowercase()
     }
 
     pub(crate) fn quota(&self) -> Result<Quota, ConfigError> {

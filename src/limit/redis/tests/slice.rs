@@ -202,6 +202,10 @@ fn the_smallest_slice_is_kept_for_longer() {
         assert_eq!(slice.settle(terms, idle - SECOND), None);
         assert_eq!(slice.settle(terms, idle).unwrap().back, units);
     }
+    let mut small = Slice::default();
+    asked(&mut small, leased(100, day), 0, 0, reply(day, 10, 1));
+    let given = small.settle(leased(100, day), 30 * SECOND).unwrap();
+    assert_eq!(given.back, 1, "one of 100 is more than a 400th");
 }
 
 #[test]
