@@ -13,9 +13,9 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +114,19 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
         let monotonic = coarsetime::Duration::from_ticks(ticks).as_nanos();
         Duration::from_nanos(STEADY.read(monotonic, || SystemTime::now().into()))
     }
+
+    /// The same without the lag, at the cost of an exact clock: for what must end on the millisecond
+    /// because another machine goes by it, as a slice of a shared limit does. Its beginning may be
+    /// another than that of [`monotonic`](Self::monotonic).
+    ///
+    /// By default the operating system's, whatever the other two say. Whoever passes these on to
+    /// another clock passes this on too.
+    fn monotonic_exact(&self) -> Duration {
+        static STEADY: Steady = Steady::new();
+        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let monotonic = nanos(ORIGIN.elapsed());
+        Duration::from_nanos(STEADY.read(monotonic, || SystemTime::now().into()))
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
@@ -123,6 +136,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
     fn monotonic(&self) -> Duration {
         self.as_ref().monotonic()
+    }
+
+    fn monotonic_exact(&self) -> Duration {
+        self.as_ref().monotonic_exact()
     }
 }
 
@@ -221,6 +238,10 @@ impl Clock for ManualClock {
     fn monotonic(&self) -> Duration {
         Duration::from_nanos(self.0.monotonic.load(Ordering::SeqCst))
     }
+
+    fn monotonic_exact(&self) -> Duration {
+        self.monotonic()
+    }
 }
 
 #[cfg(test)]
@@ -268,7 +289,7 @@ mod tests {
     #[test]
     fn the_systems_steady_time_goes_on_and_never_back() {
         let clock = SystemClock::new();
-        let (start, exact) = (clock.monotonic(), std::time::Instant::now());
+        let (start, exact) = (clock.monotonic(), Instant::now());
         let mut last = start;
         while last - start < Duration::from_millis(50) {
             let next = clock.monotonic();
@@ -276,6 +297,22 @@ mod tests {
             last = next;
         }
         assert!(exact.elapsed() >= Duration::from_millis(30));
+    }
+
+    #[test]
+    fn exact_time_never_goes_back_and_lags_by_less_than_a_millisecond() {
+        let clock = SystemClock::new();
+        let (start, exact) = (clock.monotonic_exact(), Instant::now());
+        let mut last = start;
+        for _ in 0..10_000 {
+            let before = exact.elapsed();
+            let next = clock.monotonic_exact();
+            assert!(next >= last);
+            assert!(next - start >= before, "it was read later");
+            last = next;
+        }
+        let shared: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::EPOCH));
+        assert_eq!(shared.monotonic_exact(), Duration::ZERO, "a manual clock passes no time");
     }
 
     #[test]

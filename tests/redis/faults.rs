@@ -163,6 +163,8 @@ async fn outlives() {
     let first = until(&node, Told::is_admitted).await.window();
     // A whole window is before it.
     let window = until(&node, |told| told.is_admitted() && told.window() != first).await.window();
+    // The first one may have come so late in the other window that the server has decided it alone.
+    assert!(node.call("t0", 1).await.is_admitted());
     server.kill();
     let mut admitted = 0;
     loop {
@@ -237,7 +239,8 @@ async fn killed_node() {
         }
     }
     println!("{} of 1000 in the window of the kill, {} in the next", admitted[0], admitted[1]);
-    assert!(admitted[0] <= 1_000 && admitted[0] >= 900, "{admitted:?}");
+    // A slice is 256 at most where that lasts for a 24th of the window.
+    assert!(admitted[0] <= 1_000 && admitted[0] >= 1_000 - 256, "{admitted:?}");
     assert_eq!(admitted[1], 1_000);
 }
 

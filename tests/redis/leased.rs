@@ -76,25 +76,31 @@ async fn left(url: &str, prefix: &str, quota: Quota) -> u64 {
 }
 
 async fn idle_goes_back(url: &str) {
-    let (prefix, quota) = (unique(), Quota::new(1_000, Duration::from_secs(3_600)).unwrap());
+    let (prefix, quota) = (unique(), day(1_000));
     let clock = ManualClock::new(Timestamp::EPOCH);
     let redis = keygate::limit::redis::RedisCounters::at(url).unwrap();
     let redis =
         redis.prefix(&prefix).unwrap().patience(PATIENT).unwrap().clock(clock.clone()).start();
     let node = Node::new(redis, quota, |redis| redis.leased()).await;
-    for _ in 0..10 {
+    // Until it holds more than the smallest slice.
+    let mut spent = 0;
+    while left(url, &prefix, quota).await + 2 >= 1_000 - spent {
         assert!(node.call("t0", 1).await.is_admitted());
+        spent += 1;
     }
-    assert!(left(url, &prefix, quota).await < 990);
-    clock.advance(Duration::from_secs(6));
+    // It is asked too seldom to be idle sooner.
+    clock.advance(Duration::from_secs(29));
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(node.redis.stats().given_back, 0);
+    clock.advance(Duration::from_secs(1));
     // The task that gives it back looks ten times a second.
     let back = async {
-        while left(url, &prefix, quota).await < 990 {
+        while left(url, &prefix, quota).await < 1_000 - spent {
             sleep(Duration::from_millis(20)).await;
         }
     };
     timeout(Duration::from_secs(10), back).await.unwrap();
-    assert_eq!(left(url, &prefix, quota).await, 990);
+    assert_eq!(left(url, &prefix, quota).await, 1_000 - spent);
     assert!(node.redis.stats().given_back > 0);
     assert!(node.call("t0", 1).await.is_admitted(), "and is lent again");
 }

@@ -97,7 +97,8 @@ async fn leased(url: &str) {
     assert!(load.admitted.len() >= 2);
     assert_used(&load, 1_000);
     let trips: u64 = load.stats.iter().map(|stats| stats.round_trips).sum();
-    assert!(trips * 10 <= load.requests, "{trips} for {}", load.requests);
+    // It touches five windows, of which each takes about 35 however many requests there are.
+    assert!(trips <= 5 * 80 + load.requests / 1_000, "{trips} for {}", load.requests);
 }
 
 async fn approximate(url: &str) {

@@ -3,12 +3,14 @@
 //! ```text
 //! cargo run --release --manifest-path benches/drills/Cargo.toml -- revocation [REVOCATIONS]
 //! cargo run --release --manifest-path benches/drills/Cargo.toml -- jwks [TOKENS]
+//! cargo run --release --manifest-path benches/drills/Cargo.toml -- limits [windows] [faults]
 //! ```
 //!
 //! Each prints tables, and in its last line what was promised and what was seen. It ends with failure
 //! when a promise was broken. Servers are private ones on loopback, in temporary folders.
 
 mod jwks;
+mod limits;
 mod process;
 mod report;
 mod revocation;
@@ -24,9 +26,13 @@ async fn main() -> Result<ExitCode, Failure> {
     match arguments[..] {
         ["revocation", ref counts @ ..] => Ok(revocation::drill(count(counts, 1_000)?).await),
         ["jwks", ref counts @ ..] => jwks::drill(count(counts, 100_000)?).await,
+        ["limits", ref parts @ ..] => limits::drill(parts).await,
+        [limits::NODE] => limits::node().await.map(|()| ExitCode::SUCCESS),
         [revocation::NODE] => revocation::node().await.map(|()| ExitCode::SUCCESS),
         _ => {
-            eprintln!("drills: revocation [REVOCATIONS] | jwks [TOKENS]");
+            eprintln!(
+                "drills: revocation [REVOCATIONS] | jwks [TOKENS] | limits [windows] [faults]"
+            );
             Ok(ExitCode::FAILURE)
         }
     }

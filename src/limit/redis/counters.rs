@@ -114,18 +114,21 @@ impl RedisCounters {
     /// The node takes slices of a window's quota and decides by itself while it has one. **The limit
     /// is never exceeded**, by all nodes together.
     ///
-    /// A slice is a quarter of what is left at most, grows for a node that uses it up quickly, and is
-    /// given back by one that doesn't use it, after a 24th of the window (100 ms to 5 s). The smallest
-    /// are a 400th of the limit, so that of a limit of 400 or more at most a hundredth is left unused
-    /// by four nodes of which some are idle. A node that is killed takes its slices with it until
-    /// the window ends.
+    /// A slice is for what the node expects to be asked for in the rest of the window, as long as that
+    /// is no more than 256 or what it needs in a 24th of the window; half of what is left at most. A
+    /// node that is idle gives it back, at the earliest after a 24th of the window (100 ms to 5 s).
+    /// The smallest are a 400th of the limit, so that at most a hundredth is left unused by four nodes
+    /// of which some are idle. A node that is killed takes its slices with it until the window ends.
+    ///
+    /// A tenant that sends 1,500 requests or more in a window takes one round trip for 50 requests at
+    /// most: see [how much is asked](super#how-much-is-asked).
     ///
     /// A request that costs more than the node has and the server has left is refused even if other
     /// nodes have slices that would be enough together.
     ///
-    /// In the last 15 ms of a window, by which clocks may lag, the server is asked for each request, so
-    /// windows of a few seconds save fewer round trips. Up to 100,000 callers have slices at a time, of
-    /// about 600 bytes; those beyond are exact.
+    /// A slice ends a millisecond before its window does, and earlier by a 2,000th of the time since
+    /// the server was heard, by which clocks may have gone apart; then the server is asked. Up to
+    /// 100,000 callers have slices at a time, of about 600 bytes; those beyond are exact.
     ///
     /// Slices need windows that begin anew: quotas in sliding windows, GCRA, and windows below a
     /// second are [exact](Self::exact).
@@ -207,7 +210,7 @@ impl RedisSetup {
         self
     }
 
-    /// The clock by which a slice's age is told: its [monotonic](Clock::monotonic) time.
+    /// The clock by which a slice's age is told: its [exact](Clock::monotonic_exact) time.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

@@ -63,7 +63,7 @@ pub(super) struct Link {
 impl Link {
     /// The node's monotonic time in nanoseconds.
     pub(super) fn now(&self) -> u64 {
-        u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.clock.monotonic_exact().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Runs a script, in one round trip if the server knows it. What is not answered by `deadline` is

@@ -162,7 +162,7 @@ impl Limit {
     /// let daily = Limit::per_tenant(Quota::per_day(1_000_000)?)
     ///     .name("daily")?
     ///     .shared(redis.exact());
-    /// // Never one more either, and one request in hundreds asks.
+    /// // Never one more either, and of those who send much one request in 50 asks at most.
     /// let minute = Limit::per_key(Quota::per_minute(10_000)?)
     ///     .shared(redis.leased().when_away(Away::Share { nodes: 4 }));
     /// # let _ = (daily, minute);

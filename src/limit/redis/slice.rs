@@ -7,27 +7,43 @@
 //!
 //! *Ahead* a node spends first and tells then, at most a batch before it has to wait for the answer.
 //!
-//! Times are nanoseconds of the node's monotonic clock, which may lag by 10 ms.
+//! How large slices are decides how often the server is asked: see the [module](super).
+//!
+//! Times are nanoseconds of the node's exact monotonic clock.
 
+use super::pace::Pace;
 use crate::Timestamp;
 use crate::limit::algorithm::{Answer, Decision};
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLI;
-/// How far the monotonic clock may lag, and a little more.
-const LAG: u64 = 15 * MILLI;
-/// Beyond this time a node's clock may have drifted from the server's by more than [`LAG`].
-const DRIFT: u64 = 60 * SECOND;
+/// How far what two clocks call now may be apart when they were compared a moment ago.
+const APART: u64 = MILLI;
+/// By one part in so many they go apart: the most by which a clock is ever made faster or slower.
+const DRIFT: u64 = 2_000;
+/// After so long without use nothing is remembered of a count that has nothing,
+const FORGOTTEN: u64 = 60 * SECOND;
+/// and after this of one whose window is over: until then it tells what to expect of the next.
+const LEFT: u64 = 5 * SECOND;
 /// The smallest slice is this part of the limit: four nodes that each hold one when the rest is used
 /// up leave a hundredth unused.
 const LEAST: u64 = 400;
-/// A slice is to last for this part of the window.
+/// A slice is three quarters of what the node expects to spend in the rest of the window, less what
+/// chance may take off that.
+const EXPECTED: (u64, u64) = (3, 4);
+/// It need not be more than what lasts for this part of the window, nor than so many requests, for
+/// which a round trip is little: what a node has is lost if it is killed.
 const LASTS: u64 = 24;
-/// Whoever is used up asks again after so many refusals, and this part of the window, or so long,
-const REFUSALS: u32 = 200;
-const RETRIED: (u64, u64) = (16, 5 * SECOND);
-/// or after this in any case: others may have given back what they had.
-const ASKED: (u64, u64) = (8, 30 * SECOND);
+const PLENTY: u64 = 256;
+/// The next one is asked for when this part of it is left.
+const LOW: u64 = 8;
+/// A node is idle when so many requests were expected and none has come.
+const MISSED: u64 = 5;
+/// What is given back then is found again by who has asked in vain: after this part of the window, or
+/// so long, and each time twice as long,
+const FOUND: (u64, u64) = (8, 30 * SECOND);
+/// or after so many refusals.
+const REFUSALS: u32 = 1_000;
 
 /// How a node counts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +71,15 @@ impl Terms {
         (self.limit() / LEAST).max(1)
     }
 
-    /// After how long without use a slice is given back, and what was spent is told.
+    /// After how long without use a slice is given back at the earliest, and what was spent is told.
     pub(super) fn patience(self) -> u64 {
         (self.window() / LASTS).clamp(100 * MILLI, 5 * SECOND)
+    }
+
+    /// How long others may take to find what was given back, at first.
+    fn pause(self) -> u64 {
+        let (part, most) = FOUND;
+        (self.window() / part).min(most).max(self.patience())
     }
 }
 
@@ -116,15 +138,15 @@ pub(super) struct Slice {
     units: u64,
     /// Spent and not known to be told.
     spent: u64,
-    /// How large the next slice is to be, how large the last one was, since when it is there, and
-    /// what was taken since.
-    want: u64,
+    /// How large the last slice was.
     size: u64,
-    since: u64,
-    taken: u64,
+    pace: Pace,
     /// The least that a client was told to be left in this window.
     shown: u64,
+    /// How often the server had nothing left in this window, and how many were refused since.
+    in_vain: u32,
     refused: u32,
+    /// When something was last lent or taken; while there is nothing, when somebody last asked.
     used: u64,
 }
 
@@ -132,37 +154,39 @@ impl Slice {
     /// What can be said of `cost` now. Takes nothing.
     pub(super) fn look(&mut self, terms: Terms, now: u64, cost: u64) -> Look {
         if cost > terms.limit() {
-            return self.refuse(terms, now, Answer::Never);
+            return self.refuse(now, 0, Answer::Never);
         }
         match terms {
-            Terms::Leased { window, .. } => self.look_leased(terms, window, now, cost),
+            Terms::Leased { .. } => self.look_leased(terms, now, cost),
             Terms::Ahead { batch, .. } => self.look_ahead(terms, batch, now, cost),
         }
     }
 
-    fn look_leased(&mut self, terms: Terms, length: u64, now: u64, cost: u64) -> Look {
+    fn look_leased(&mut self, terms: Terms, now: u64, cost: u64) -> Look {
         let Some(window) = self.window.filter(|window| now < window.ends) else { return Look::Ask };
         if cost <= self.units {
-            let is_low = self.units - cost < self.want.min(self.size) / 4;
-            return Look::Fits(is_low && window.room > 0 && self.want > terms.least());
+            let is_low = self.units - cost < self.size / LOW;
+            return Look::Fits(is_low && window.room > 0 && self.size > terms.least());
         }
-        if cost <= self.units.saturating_add(window.room) || self.is_due(window, length, now) {
+        if cost <= self.units.saturating_add(window.room) || self.is_due(terms, window, now) {
             return Look::Ask;
         }
-        self.refuse(terms, now, Answer::After(window.over.saturating_sub(now)))
+        self.refuse(now, cost, Answer::After(window.over.saturating_sub(now)))
     }
 
     fn look_ahead(&mut self, terms: Terms, batch: u64, now: u64, cost: u64) -> Look {
         self.roll(terms, now);
-        let Some(window) = self.window else { return Look::Ask };
+        let is_fresh = |window: &Window| now.saturating_sub(window.heard) <= FORGOTTEN;
+        let Some(window) = self.window.filter(is_fresh) else { return Look::Ask };
         if cost > batch {
             return Look::Alone;
         }
         if self.spent + cost > window.room {
-            if self.is_due(window, terms.window(), now) {
+            if self.is_due(terms, window, now) {
                 return Look::Ask;
             }
-            return self.refuse(terms, now, Answer::After(window.over.saturating_sub(now)));
+            let wait = window.over.saturating_sub(now);
+            return self.refuse(now, cost, Answer::After(wait));
         }
         if self.spent + cost > batch {
             return Look::Ask;
@@ -171,30 +195,31 @@ impl Slice {
         Look::Fits(self.spent + cost >= batch.div_ceil(2) || is_old)
     }
 
-    fn refuse(&mut self, terms: Terms, now: u64, answer: Answer) -> Look {
+    fn refuse(&mut self, now: u64, cost: u64, answer: Answer) -> Look {
         // Without a window there is nothing to say of where the caller stands.
         if self.window.is_none_or(|window| now >= window.over.max(window.ends)) {
             return if answer == Answer::Never { Look::Alone } else { Look::Ask };
         }
-        debug_assert!(terms.limit() > 0);
         self.refused = self.refused.saturating_add(1);
+        self.pace.count(cost);
+        if self.units == 0 && self.spent == 0 {
+            self.used = now;
+        }
         Look::Refused(answer)
     }
 
-    fn is_due(&self, window: Window, length: u64, now: u64) -> bool {
+    /// True when others may have given back what they had since the server was asked in vain.
+    fn is_due(&self, terms: Terms, window: Window, now: u64) -> bool {
         let age = now.saturating_sub(window.heard);
-        let is_old = |(part, most): (u64, u64)| age >= (length / part).min(most);
-        is_old(ASKED) || self.refused >= REFUSALS && is_old(RETRIED)
+        let doubled = 1_u64.checked_shl(self.in_vain.saturating_sub(1)).unwrap_or(u64::MAX);
+        let is_found = age >= terms.pause().saturating_mul(doubled);
+        is_found || self.refused >= REFUSALS && age >= terms.patience()
     }
 
     /// Moves into the window that has surely begun. Nobody is known to have spent anything in it.
     fn roll(&mut self, terms: Terms, now: u64) {
         let Some(mut window) = self.window else { return };
-        if now.saturating_sub(window.heard) > DRIFT {
-            self.window = None;
-            return;
-        }
-        if now >= window.over {
+        if now >= window.over && now.saturating_sub(window.heard) <= FORGOTTEN {
             let passed = (now - window.over) / terms.window() + 1;
             window.number += passed;
             window.over += passed * terms.window();
@@ -211,7 +236,7 @@ impl Slice {
             Terms::Leased { .. } => self.units = self.units.saturating_sub(cost),
             Terms::Ahead { .. } => self.spent = self.spent.saturating_add(cost),
         }
-        self.taken = self.taken.saturating_add(cost);
+        self.pace.count(cost);
         self.used = now;
     }
 
@@ -260,12 +285,26 @@ impl Slice {
         match terms {
             Terms::Leased { .. } => Question {
                 need: need.saturating_sub(units).min(terms.limit()),
-                want: self.want.max(terms.least()),
+                want: self.want(terms, now, units),
                 least: terms.least(),
                 ..Question::default()
             },
             Terms::Ahead { .. } => Question { spent: self.spent, ..Question::default() },
         }
+    }
+
+    /// How large the next slice is to be, beside the `units` that are left of the last one.
+    fn want(&self, terms: Terms, now: u64, units: u64) -> u64 {
+        let window = terms.window();
+        let left = self.window.map_or(0, |window| window.ends.saturating_sub(now));
+        let left = if left == 0 { window } else { left.min(window) };
+        let pace = self.pace.per_window(window, now);
+        let (part, whole) = EXPECTED;
+        let expected = u128::from(pace) * u128::from(left * part) / u128::from(window * whole);
+        let expected = u64::try_from(expected).unwrap_or(u64::MAX);
+        let likely = expected.saturating_sub(expected.isqrt());
+        let enough = likely.min((pace / LASTS).max(PLENTY));
+        enough.saturating_sub(units).clamp(terms.least(), terms.limit())
     }
 
     /// Takes in the answer to a question that was asked at `asked` and answered at `now`.
@@ -284,43 +323,47 @@ impl Slice {
         }
         let left = reply.left.saturating_mul(1_000);
         if self.number() != Some(reply.number) {
-            self.units = 0;
+            (self.units, self.in_vain) = (0, 0);
             self.shown = terms.limit();
         }
         self.window = Some(Window {
             number: reply.number,
-            ends: asked.saturating_add(left).saturating_sub(LAG),
-            over: now.saturating_add(left).saturating_add(LAG),
+            ends: asked.saturating_add(left).saturating_sub(left / DRIFT + APART),
+            over: now.saturating_add(left).saturating_add(APART),
             room: terms.limit().saturating_sub(reply.used),
             heard: now,
         });
         self.units = self.units.saturating_add(reply.lent);
+        let is_in_vain = reply.lent == 0 && reply.used >= terms.limit();
+        self.in_vain = if is_in_vain { self.in_vain.saturating_add(1) } else { 0 };
         self.refused = 0;
         if reply.lent > 0 {
-            self.adapt(terms, now);
-            self.size = reply.lent;
+            self.pace.mark(terms.window(), now);
+            (self.size, self.used) = (reply.lent, now);
         }
-    }
-
-    /// The next slice is to last for its part of the window at the rate of the last one; it is not
-    /// more than twice, nor less than half as large as meant before.
-    fn adapt(&mut self, terms: Terms, now: u64) {
-        let meant = u128::from(self.taken) * u128::from(terms.window() / LASTS);
-        let passed = u128::from(now.saturating_sub(self.since).max(1));
-        let meant = u64::try_from(meant / passed).unwrap_or(u64::MAX);
-        let before = self.want.max(terms.least());
-        self.want = meant.clamp(before / 2, before.saturating_mul(2));
-        self.want = self.want.clamp(terms.least(), terms.limit());
-        (self.since, self.taken, self.used) = (now, 0, now);
     }
 
     /// What to tell the server about a count that nobody has used for a while: the slice goes back,
     /// and is not spent from now on.
     pub(super) fn settle(&mut self, terms: Terms, now: u64) -> Option<Question> {
-        if now.saturating_sub(self.used) < terms.patience() {
-            return None;
+        let idle = now.saturating_sub(self.used);
+        (idle >= self.idles(terms, now)).then(|| self.give_back(terms, now)).flatten()
+    }
+
+    /// After how long without use it is idle. A slow node is not idle between two requests, and may
+    /// keep the smallest slice for longer: so much of the limit may go unused.
+    fn idles(&self, terms: Terms, now: u64) -> u64 {
+        let (part, most) = FOUND;
+        let longest = terms.window() / part;
+        if matches!(terms, Terms::Ahead { .. }) || self.units == 0 {
+            return terms.patience();
         }
-        self.give_back(terms, now)
+        if self.units <= terms.limit() / LEAST {
+            return longest.max(terms.patience());
+        }
+        let pace = self.pace.per_window(terms.window(), now).max(1);
+        let missed = terms.window().saturating_mul(MISSED) / pace;
+        missed.min(longest).min(most).max(terms.patience())
     }
 
     /// The same at once.
@@ -338,9 +381,10 @@ impl Slice {
     }
 
     /// True when forgetting it costs no more than asking again: it has nothing of a window that may
-    /// still last, or nothing at all and was not used for long.
+    /// still last and is no more in use, or nothing at all and was not used for long.
     pub(super) fn is_over(&self, now: u64) -> bool {
-        let is_idle = self.units == 0 && now.saturating_sub(self.used) >= DRIFT;
-        self.spent == 0 && (is_idle || self.window.is_none_or(|window| now >= window.over))
+        let idle = now.saturating_sub(self.used);
+        let is_past = self.window.is_none_or(|window| now >= window.over) && idle >= LEFT;
+        self.spent == 0 && (is_past || self.units == 0 && idle >= FORGOTTEN)
     }
 }

@@ -1,5 +1,7 @@
 //! A client over real sockets.
 
+use std::error::Error;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -87,11 +89,23 @@ impl Call {
     }
 
     /// Sends the request and reads the whole answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
     pub async fn send(self) -> Answer {
-        let response = self.client.request(self.request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a whole body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.try_send().await.expect("an answer")
+    }
+
+    /// The same of a server that may be gone.
+    ///
+    /// # Errors
+    ///
+    /// When there is no whole answer.
+    pub async fn try_send(self) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+        let (parts, body) = self.client.request(self.request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
 

@@ -5,8 +5,8 @@
 -- each key the window's number, the time left in it, what is used of it now, and what of that is
 -- lent.
 
--- A slice is at most a quarter of what is left, so that slices shrink as the quota empties.
-local SHARE = 4
+-- A slice is at most half of what is left, so that slices shrink as the quota empties.
+local SHARE = 2
 
 local answer = { now }
 for index, key in ipairs(KEYS) do

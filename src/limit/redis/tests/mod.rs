@@ -32,7 +32,7 @@ impl Server {
         }
         *used = limit.min(*used + question.spent);
         let left = limit - *used;
-        let share = (left / 4).max(question.least);
+        let share = (left / 2).max(question.least);
         let lent = left.min(question.need.max(question.want.min(share)));
         *used += lent;
         let left = (window - at % window) / 1_000;

@@ -34,6 +34,10 @@ enum Event {
     Pass {
         nanos: u64,
     },
+    /// The window is over in so long.
+    Brink {
+        nanos: u64,
+    },
     /// A node's clock lags by so much from now on.
     Lag {
         node: usize,
@@ -45,8 +49,10 @@ struct Node {
     slice: Slice,
     /// What its monotonic clock is ahead of the server's, so that no two agree.
     ahead: u64,
-    /// By how much that lags at most: 10 ms.
+    /// By how much that lags: a millisecond at most.
     lag: u64,
+    /// By one part in so many it is slow: in 2,000 at most.
+    slow: u64,
     /// What it said last; it never goes back.
     said: u64,
     flight: Option<Flight>,
@@ -77,6 +83,7 @@ impl World {
             slice: Slice::default(),
             ahead: n as u64 * 977 * SECOND,
             lag: 0,
+            slow: [2_000, 5_000, 100_000, u64::MAX][n % 4],
             said: 0,
             flight: None,
             waiting: 0,
@@ -94,7 +101,9 @@ impl World {
 
     fn clock(&mut self, node: usize) -> u64 {
         let node = &mut self.nodes[node];
-        node.said = node.said.max(self.now - START + node.ahead + 10 * MILLI - node.lag);
+        let passed = self.now - START;
+        let says = passed - passed / node.slow + node.ahead + MILLI - node.lag;
+        node.said = node.said.max(says);
         node.said
     }
 
@@ -108,6 +117,10 @@ impl World {
             Event::GiveBack { node } => self.give_back(node % count),
             Event::Restore { node } => self.restore(node % count),
             Event::Pass { nanos } => self.now += nanos,
+            Event::Brink { nanos } => {
+                let window = bounds(self.terms).1;
+                self.now = self.now.max((self.now / window + 1) * window - nanos);
+            }
             Event::Lag { node, lag } => self.nodes[node % count].lag = lag,
         }
     }
@@ -192,7 +205,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => node.clone().prop_map(|node| Event::Lose { node }),
         1 => node.clone().prop_map(|node| Event::GiveBack { node }),
         1 => node.clone().prop_map(|node| Event::Restore { node }),
-        2 => (node, 0..=10 * MILLI).prop_map(|(node, lag)| Event::Lag { node, lag }),
+        1 => (0..4 * MILLI).prop_map(|nanos| Event::Brink { nanos }),
+        2 => (node, 0..=MILLI).prop_map(|(node, lag)| Event::Lag { node, lag }),
+        2 => (0..2 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
         2 => (0..20 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
         4 => (0..300 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
         1 => (0..3 * SECOND).prop_map(|nanos| Event::Pass { nanos }),
