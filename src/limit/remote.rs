@@ -10,6 +10,7 @@ use super::redis::{Counter, Counting, Part};
 use super::standing::Standings;
 use crate::Timestamp;
 
+pub(super) use super::redis::Settling;
 pub(crate) use super::redis::{CountError, Counted, Pending};
 
 /// Where a limit is counted.

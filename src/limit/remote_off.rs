@@ -16,6 +16,20 @@ pub(crate) enum Remote {}
 /// Nobody is asked.
 pub(crate) type Pending = std::future::Pending<Counted>;
 
+/// Nothing is settled elsewhere.
+#[derive(Debug)]
+pub(crate) enum Settling {}
+
+impl Settling {
+    pub(super) fn costs(&self) -> std::iter::Empty<u64> {
+        match *self {}
+    }
+
+    pub(super) fn settle(&self, _: u64) {
+        match *self {}
+    }
+}
+
 pub(crate) struct Counted {
     pub(crate) verdict: Result<Verdict, CountError>,
     pub(crate) standings: Standings,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
+use keygate::limit::Reservation;
 use keygate::limit::redis::{RedisCounters, Shared};
 use keygate::store::{KeyAdmin, MemoryStore};
 use keygate::{
@@ -142,6 +143,11 @@ pub(crate) async fn call(gate: &Authenticator, tenant: &str, cost: u64) -> Told 
         kind: rejection.map(|why| why.kind()),
         standings: outcome.standings.as_slice().to_vec(),
     }
+}
+
+/// What a request holds that is let in.
+pub(crate) async fn reserve(gate: &Authenticator, tenant: &str, cost: u64) -> Option<Reservation> {
+    gate.authenticate(&head(tenant, cost)).await.reservation
 }
 
 /// An error and what it came from.

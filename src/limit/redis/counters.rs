@@ -219,8 +219,18 @@ impl RedisSetup {
         let Self { connection, prefix, patience, is_cluster, clock, runtime } = self;
         let (circuit, counts) = (Circuit::default(), Counts::default());
         let task = runtime.clone();
-        let link =
-            Link { connection, circuit, counts, clock, runtime, patience, prefix, is_cluster };
+        let told = Arc::default();
+        let link = Link {
+            connection,
+            circuit,
+            counts,
+            clock,
+            runtime,
+            patience,
+            prefix,
+            is_cluster,
+            told,
+        };
         let (link, keeper) = (Arc::new(link), Arc::<Keeper>::default());
         task.spawn(keeper::keep(Arc::downgrade(&link), Arc::downgrade(&keeper)));
         RedisCounters(Arc::new(Inner { link, keeper }))

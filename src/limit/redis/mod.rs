@@ -9,7 +9,8 @@
 //! All windows are the server's, told by its clock. A node's wall clock never matters; its monotonic
 //! clock measures how long a slice is good, from before it was asked for. `Remaining` and `Reset`
 //! mean the same in every mode: inside a window of a fixed-window quota, what one node tells a caller
-//! to be left never grows, and `Reset` is the end of the server's window.
+//! to be left never grows, except by what [estimates](#estimates) give back, and `Reset` is the end of
+//! the server's window.
 //!
 //! A request that has several limits is counted by all of them or by none, wherever they are counted.
 //! What this process can decide it decides first, and does not ask the server for a request that it
@@ -44,6 +45,25 @@
 //! | slower than the patience | [`Away`] | slices that come late are spent, else [`Away`] | [`Away`] after a batch |
 //! | a node is killed | nothing | its slices are lost until the window ends | up to a batch of it is not counted |
 //!
+//! # Estimates
+//!
+//! A limit that is [settled later](crate::Limit::settle_later) takes the estimate where it takes any
+//! cost: exact limits on the server, by the script that decides, leased ones from the node's slice,
+//! approximate ones ahead of the server. What was not spent goes back there, into the window that it
+//! was taken from, or nowhere; what was spent besides is taken as far as the limit goes. The server is
+//! told by a task, so no answer waits for it; [`RedisCounters::release`] does. A request that is
+//! dropped while the server decides gets its estimate back when the answer comes.
+//!
+//! | fault | what becomes of an estimate |
+//! | --- | --- |
+//! | the server is away when it is settled | an exact one stays taken until the window ends, and what was spent besides is not taken: [`RedisStats::unsettled`] counts these. It is told once, since a script whose answer was lost may have run, and a rest that is given back twice would be granted twice. Leased and approximate ones settle in the node |
+//! | a node is killed | it stays taken until the window ends, or until a bucket has leaked it |
+//! | the server is back without what it knew | its rest goes back all the same: with it, that window grants one more limit at most, as without |
+//!
+//! A rest that goes back is granted to others, and what was spent beyond an estimate has been spent: by
+//! that a limit may be exceeded, in all modes and in memory too. So let an estimate be the most that a
+//! request is likely to cost.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), keygate::ConfigError> {
 //! use keygate::limit::redis::{Away, RedisCounters};
@@ -62,11 +82,13 @@
 mod circuit;
 mod counters;
 mod counting;
+mod grant;
 mod keeper;
 mod key;
 mod link;
 mod part;
 mod script;
+mod settling;
 mod shared;
 mod slice;
 mod slot;
@@ -79,6 +101,7 @@ pub use stats::RedisStats;
 
 pub(crate) use counting::{CountError, Counted, Counting, Pending};
 pub(crate) use part::Part;
+pub(crate) use settling::Settling;
 pub(crate) use shared::Counter;
 
 #[cfg(test)]

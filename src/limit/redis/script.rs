@@ -1,6 +1,6 @@
 //! The scripts that the server runs.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use redis::{Cmd, Script};
 
@@ -23,7 +23,7 @@ macro_rules! script {
 }
 
 static TAKE: LazyLock<Source> = script!("scripts/take.lua");
-static UNDO: LazyLock<Source> = script!("scripts/undo.lua");
+static SETTLE: LazyLock<Source> = script!("scripts/settle.lua");
 static SLICE: LazyLock<Source> = script!("scripts/slice.lua");
 
 struct Source {
@@ -40,7 +40,7 @@ impl Source {
 /// What a script is asked: one of several, all of which take keys and numbers.
 pub(super) struct Call {
     source: &'static Source,
-    keys: Vec<String>,
+    keys: Vec<Arc<str>>,
     numbers: Vec<u64>,
 }
 
@@ -54,11 +54,12 @@ impl Call {
         call
     }
 
-    /// Gives back what was taken at `at`, in microseconds.
-    pub(super) fn undo<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, u64)>, at: u64) -> Self {
-        let mut call = Self::new(&UNDO);
-        for (key, quota, cost) in all {
-            call.push(key, &[number(quota.algorithm()), quota.limit(), micros(&quota), cost, at]);
+    /// Gives back what was not spent of what was taken, and takes what was spent besides.
+    pub(super) fn settle<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, Rest)>) -> Self {
+        let mut call = Self::new(&SETTLE);
+        for (key, quota, Rest { back, taken, more }) in all {
+            let (algorithm, window) = (number(quota.algorithm()), micros(&quota));
+            call.push(key, &[algorithm, quota.limit(), window, back, taken, more]);
         }
         call
     }
@@ -78,7 +79,7 @@ impl Call {
     }
 
     fn push(&mut self, key: &Key, numbers: &[u64]) {
-        self.keys.push(key.name.clone());
+        self.keys.push(Arc::clone(&key.name));
         self.numbers.extend_from_slice(numbers);
     }
 
@@ -97,7 +98,11 @@ impl Call {
     }
 
     fn finish(&self, mut command: Cmd) -> Cmd {
-        command.arg(self.keys.len()).arg(&self.keys).arg(&self.numbers);
+        command.arg(self.keys.len());
+        for key in &self.keys {
+            command.arg(&**key);
+        }
+        command.arg(&self.numbers);
         command
     }
 }
@@ -115,6 +120,16 @@ fn number(algorithm: Algorithm) -> u64 {
 /// The server's clock counts microseconds. A window is a whole number of milliseconds.
 fn micros(quota: &Quota) -> u64 {
     quota.nanos() / 1_000
+}
+
+/// What is to be settled of one count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// Not spent of what was taken, and when that was, by the server's time in microseconds.
+    pub(super) back: u64,
+    pub(super) taken: u64,
+    /// Spent besides.
+    pub(super) more: u64,
 }
 
 /// What taking has come to.

@@ -23,8 +23,14 @@ pub struct RedisStats {
     pub allowed: u64,
     /// Limits counted in memory because it was away: [`Away::Share`](super::Away::Share).
     pub shared: u64,
-    /// Units of leased slices that were given back.
+    /// Units that slots have given back: of leased slices, and of reservations that approximate
+    /// limits had told of.
     pub given_back: u64,
+    /// Round trips beside the requests that were to settle reservations, or to give back what was
+    /// taken for a request that another limit refused, and that failed or were not answered in a
+    /// second: an estimate stays taken then until its window ends, and what was spent beyond it is not
+    /// taken.
+    pub unsettled: u64,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +43,7 @@ pub(super) struct Counts {
     pub(super) allowed: Count,
     pub(super) shared: Count,
     pub(super) given_back: Count,
+    pub(super) unsettled: Count,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +71,7 @@ impl Counts {
             allowed: self.allowed.get(),
             shared: self.shared.get(),
             given_back: self.given_back.get(),
+            unsettled: self.unsettled.get(),
         }
     }
 }
