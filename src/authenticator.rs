@@ -11,8 +11,8 @@ use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
 use crate::key::verify::{self, Presented};
 use crate::key::{EnvironmentPolicy, Formats};
 use crate::limit::{
-    Busy, Caller, Concurrencies, CountError, Counted, FailureBudget, Holds, Limits, Pending,
-    Reservation, Standings, Verdict,
+    Busy, Caller, Concurrencies, Counted, FailureBudget, Holds, Limits, Pending, Reservation,
+    Standings, Verdict,
 };
 use crate::outcome::{Admission, Answer, Identity, Outcome, Refused, Told};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
@@ -71,12 +71,14 @@ impl Authenticator {
             Identity::Asked(question) => question.await,
         };
         let mut told = Told::default();
-        let verdict = match self.admit(request, answer, self.clock.now(), &mut told) {
-            Admission::Decided(verdict) => verdict,
-            Admission::Counting(principal, pending) => {
-                let counted = pending.await;
-                self.conclude(request, principal, counted, self.clock.now(), &mut told)
-            }
+        let mut admission = self.admit(request, answer, self.clock.now(), &mut told);
+        let verdict = loop {
+            let (principal, pending) = match admission {
+                Admission::Decided(verdict) => break verdict,
+                Admission::Counting(principal, pending) => (principal, pending),
+            };
+            let counted = pending.await;
+            admission = self.conclude(request, principal, counted, self.clock.now(), &mut told);
         };
         let Told { standings, deprecation, reservation, permits, .. } = told;
         let deprecation = deprecation.map(|deprecation| *deprecation);
@@ -116,15 +118,11 @@ impl Authenticator {
             }
         };
         told.deprecation = principal.key().and_then(Deprecation::of).map(Box::new);
-        let limited = match self.limit(request, &principal, now, told) {
-            Ok(Err(pending)) => return Admission::Counting(principal, pending),
-            Ok(Ok(verdict)) => self.limited(verdict, told),
-            Err(rejection) => Err(rejection),
-        };
-        Admission::Decided(self.finish(request, principal, limited, now, told))
+        let limited = self.limit(request, &principal, now, told);
+        self.follow(request, principal, limited, now, told)
     }
 
-    /// The second half of a request that somebody else has counted.
+    /// The second half of a request that somebody else has counted, or let run.
     pub(crate) fn conclude(
         &self,
         request: Head<'_>,
@@ -132,11 +130,33 @@ impl Authenticator {
         counted: Counted,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<Option<Principal>, Rejection> {
+    ) -> Admission {
         counted.standings.as_slice().iter().for_each(|one| told.standings.push(one.clone()));
-        let limited = counted.verdict.map_err(unavailable);
-        let limited = limited.and_then(|verdict| self.limited(verdict, told));
-        self.finish(request, principal, limited, now, told)
+        let limited = match counted.permits {
+            None => counted.verdict.map(Ok).map_err(unavailable),
+            Some(permits) => {
+                told.permits = permits;
+                self.count(request, &principal, now, &mut told.standings)
+            }
+        };
+        self.follow(request, principal, limited, now, told)
+    }
+
+    #[inline]
+    fn follow(
+        &self,
+        request: Head<'_>,
+        principal: Principal,
+        limited: Result<Result<Verdict, Pending>, Rejection>,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Admission {
+        let limited = match limited {
+            Ok(Err(pending)) => return Admission::Counting(principal, pending),
+            Ok(Ok(verdict)) => self.limited(verdict, told),
+            Err(rejection) => Err(rejection),
+        };
+        Admission::Decided(self.finish(request, principal, limited, now, told))
     }
 
     #[inline]
@@ -287,13 +307,12 @@ impl Authenticator {
         now: Timestamp,
         told: &mut Told,
     ) -> Result<Result<Verdict, Pending>, Rejection> {
-        if !self.concurrency.is_empty() {
-            self.enter(principal, now, told)?;
+        if !self.concurrency.is_empty()
+            && let Some(pending) = self.enter(principal, now, told)?
+        {
+            return Ok(Err(pending));
         }
-        if self.limits.is_empty() {
-            return Ok(Ok(Verdict::Admitted));
-        }
-        self.count(request, principal, now, &mut told.standings).map_err(unavailable)
+        self.count(request, principal, now, &mut told.standings)
     }
 
     fn limited(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
@@ -311,13 +330,13 @@ impl Authenticator {
         principal: &Principal,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<Pending>, Rejection> {
         let entered = self.concurrency.enter(principal, now, &mut told.standings);
-        told.permits = entered.map_err(|busy| match busy {
+        let entered = entered.map_err(|busy| match busy {
             Busy::After(wait) => limited(Some(wait)),
             Busy::Unknown(error) => unavailable(error),
         })?;
-        Ok(())
+        Ok(entered.map(|permits| told.permits = permits).err())
     }
 
     #[cold]
@@ -331,11 +350,14 @@ impl Authenticator {
         principal: &Principal,
         now: Timestamp,
         standings: &mut Standings,
-    ) -> Result<Result<Verdict, Pending>, CountError> {
+    ) -> Result<Result<Verdict, Pending>, Rejection> {
+        if self.limits.is_empty() {
+            return Ok(Ok(Verdict::Admitted));
+        }
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
-        self.limits.count(&caller, now, standings)
+        self.limits.count(&caller, now, standings).map_err(unavailable)
     }
 
     fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {

@@ -73,14 +73,9 @@ impl Gate {
         now: Timestamp,
         exit: &mut Exit,
     ) -> Passage {
-        match self.authenticator.admit(Head::from(&*request), answer, now, &mut exit.told) {
-            Admission::Decided(Ok(principal)) => self.let_in(request, principal, exit),
-            Admission::Decided(Err(why)) => self.turn_away(Head::from(&*request), why, &exit.told),
-            Admission::Counting(principal, pending) => {
-                let told = std::mem::take(&mut exit.told);
-                Passage::Counting(Box::new(Counting { pending, principal, told }))
-            }
-        }
+        let admission =
+            self.authenticator.admit(Head::from(&*request), answer, now, &mut exit.told);
+        self.follow(request, admission, exit)
     }
 
     /// Judges a request that was counted.
@@ -95,9 +90,24 @@ impl Gate {
         let Counting { principal, told, .. } = counting;
         exit.told = told;
         let head = Head::from(&*request);
-        match self.authenticator.conclude(head, principal, counted, now, &mut exit.told) {
-            Ok(principal) => self.let_in(request, principal, exit),
-            Err(why) => self.turn_away(head, why, &exit.told),
+        let admission = self.authenticator.conclude(head, principal, counted, now, &mut exit.told);
+        self.follow(request, admission, exit)
+    }
+
+    #[inline]
+    fn follow<B>(
+        &self,
+        request: &mut Request<B>,
+        admission: Admission,
+        exit: &mut Exit,
+    ) -> Passage {
+        match admission {
+            Admission::Decided(Ok(principal)) => self.let_in(request, principal, exit),
+            Admission::Decided(Err(why)) => self.turn_away(Head::from(&*request), why, &exit.told),
+            Admission::Counting(principal, pending) => {
+                let told = std::mem::take(&mut exit.told);
+                Passage::Counting(Box::new(Counting { pending, principal, told }))
+            }
         }
     }
 

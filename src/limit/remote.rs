@@ -10,8 +10,8 @@ use super::redis::{Counter, Counting, Part};
 use super::standing::Standings;
 use crate::Timestamp;
 
-pub(super) use super::redis::Settling;
 pub(crate) use super::redis::{CountError, Counted, Pending};
+pub(super) use super::redis::{Desk, Permit, Settling, Turn, enter};
 
 /// Where a limit is counted.
 #[derive(Clone, Debug)]

@@ -2,10 +2,15 @@
 
 use super::caller::Caller;
 use super::cell::LimitError;
+use super::concurrency::Permits;
 use super::definition::Limit;
+use super::identity::Identity;
 use super::limits::Verdict;
-use super::standing::Standings;
+use super::running;
+use super::standing::{Standing, Standings};
 use crate::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) type CountError = LimitError;
 
@@ -30,9 +35,34 @@ impl Settling {
     }
 }
 
+/// Nothing runs by another's leave.
+#[derive(Debug)]
+pub(crate) enum Desk {}
+
+pub(crate) enum Permit {}
+
+pub(crate) enum Turn {}
+
+impl Turn {
+    pub(super) fn new(
+        desk: &Arc<Desk>,
+        _: (Identity<'_>, Identity<'_>),
+        _: Standing,
+        _: Duration,
+    ) -> Self {
+        match **desk {}
+    }
+}
+
+pub(super) fn enter(_: Vec<Turn>, _: Vec<running::Permit>) -> Pending {
+    std::future::pending()
+}
+
 pub(crate) struct Counted {
     pub(crate) verdict: Result<Verdict, CountError>,
     pub(crate) standings: Standings,
+    /// What it runs by, if it was that which was asked: its limits were not asked yet.
+    pub(crate) permits: Option<Permits>,
 }
 
 impl Remote {

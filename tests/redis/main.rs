@@ -12,6 +12,7 @@ mod node;
 mod nodes;
 mod proxy;
 mod reserved;
+mod running;
 mod scripts;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,13 +27,20 @@ type Private = fn();
 
 fn main() {
     let services = Services::default();
-    let shared = [exact::TESTS, scripts::TESTS, leased::TESTS, nodes::TESTS, reserved::TESTS];
+    let shared = [
+        exact::TESTS,
+        scripts::TESTS,
+        leased::TESTS,
+        nodes::TESTS,
+        reserved::TESTS,
+        running::TESTS,
+    ];
     let mut trials: Vec<_> = shared
         .into_iter()
         .flatten()
         .map(|(name, test)| on_shared(&services, name, *test))
         .collect();
-    let private = [faults::TESTS, cluster::TESTS, feed::TESTS, reserved::FAULTS];
+    let private = [faults::TESTS, cluster::TESTS, feed::TESTS, reserved::FAULTS, running::FAULTS];
     let private = private.into_iter().flatten();
     trials.extend(private.map(|(name, test)| on_private(name, *test)));
     #[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]

@@ -104,19 +104,24 @@ pub(crate) async fn gate(
     limits: impl IntoIterator<Item = Limit>,
     clock: Option<impl Clock>,
 ) -> Authenticator {
-    let store = MemoryStore::new();
-    for n in 0..10 {
-        let digest = key(&format!("t{n}")).digest();
-        let tenant = Tenant::new(format!("t{n}").as_str());
-        store.insert(KeyRecord::new(format!("k{n}").as_str(), digest, tenant)).await.unwrap();
-    }
-    let layer = AuthLayer::new(store);
+    let layer = layer().await;
     let layer = limits.into_iter().fold(layer, |layer, limit| layer.limit(limit).unwrap());
     let layer = match clock {
         Some(clock) => layer.clock(clock),
         None => layer,
     };
     layer.into_authenticator()
+}
+
+/// A gate without limits that knows them.
+pub(crate) async fn layer() -> AuthLayer {
+    let store = MemoryStore::new();
+    for n in 0..10 {
+        let digest = key(&format!("t{n}")).digest();
+        let tenant = Tenant::new(format!("t{n}").as_str());
+        store.insert(KeyRecord::new(format!("k{n}").as_str(), digest, tenant)).await.unwrap();
+    }
+    AuthLayer::new(store)
 }
 
 /// The key of the tenant `t0` to `t9`.
@@ -128,7 +133,7 @@ fn key(tenant: &str) -> &'static KeyToken {
     &KEYS[tenant[1..].parse::<usize>().unwrap()]
 }
 
-fn head(tenant: &str, cost: u64) -> Parts {
+pub(crate) fn head(tenant: &str, cost: u64) -> Parts {
     let request = http::Request::get("/").header("x-api-key", key(tenant).reveal());
     request.header("x-cost", cost.to_string()).body(()).unwrap().into_parts().0
 }

@@ -12,6 +12,7 @@ use super::circuit::Circuit;
 use super::keeper::{self, Keeper};
 use super::key::check_prefix;
 use super::link::{Connection, Link};
+use super::permits::SharedPermits;
 use super::shared::{Mode, Shared};
 use super::stats::{Counts, RedisStats};
 use crate::{Clock, ConfigError, SystemClock};
@@ -145,6 +146,12 @@ impl RedisCounters {
     /// When `nodes` is 0, or `percent` not 1 to 100.
     pub fn approximate(&self, nodes: u32, percent: u8) -> Result<Shared, ConfigError> {
         Shared::approximate(self, nodes, percent)
+    }
+
+    /// What runs at a time is counted on the server: for
+    /// [`Concurrency::shared`](crate::Concurrency::shared).
+    pub fn permits(&self) -> SharedPermits {
+        SharedPermits::new(self)
     }
 
     /// What has become of requests so far.

@@ -21,7 +21,7 @@ use super::slot::Flight;
 use crate::Timestamp;
 use crate::limit::algorithm::Answer;
 use crate::limit::cell::LimitError;
-use crate::limit::{Holds, Standings, Verdict};
+use crate::limit::{Holds, Permits, Standings, Verdict};
 
 /// How often all is tried again, at most, for a request that others overtake.
 const TURNS: usize = 16;
@@ -43,6 +43,8 @@ pub(crate) enum CountError {
 pub(crate) struct Counted {
     pub(crate) verdict: Result<Verdict, CountError>,
     pub(crate) standings: Standings,
+    /// What it runs by, if it was that which was asked: its limits were not asked yet.
+    pub(crate) permits: Option<Permits>,
 }
 
 /// A count that a server has been asked about.
@@ -90,7 +92,8 @@ impl Counting {
                 Ok(answer) => self.tell(answer, &mut standings),
                 Err(error) => Err(error),
             };
-            Counted { verdict: verdict.inspect_err(|_| self.release()), standings }
+            let verdict = verdict.inspect_err(|_| self.release());
+            Counted { verdict, standings, permits: None }
         })
     }
 

@@ -60,6 +60,13 @@ impl Key {
         Self { tag, owner, name: name.into() }
     }
 
+    /// The permits of `owner` in the limit `limit`, whatever number may run.
+    pub(super) fn of_permits(prefix: &str, tag: Digest, owner: Digest, limit: &str) -> Self {
+        let (tagged, owned) = (tag.text(), owner.text());
+        let name = format!("{prefix}{{{tagged}}}:{owned}:c:{limit}");
+        Self { tag, owner, name: name.into() }
+    }
+
     /// Whose it is, for counting it in memory.
     pub(super) fn owner(&self) -> String {
         self.owner.text()

@@ -70,13 +70,17 @@ impl Link {
     /// Runs a script that no request waits for. It is tried once: a script whose answer was lost may
     /// have run, and what is given back twice would be granted twice.
     pub(super) fn tell(self: &Arc<Self>, call: Call) -> JoinHandle<()> {
+        self.runtime.spawn(self.telling(call))
+    }
+
+    pub(super) fn telling(self: &Arc<Self>, call: Call) -> impl Future<Output = ()> + Send + use<> {
         let (link, token) = (Arc::clone(self), Arc::clone(&self.told));
-        self.runtime.spawn(async move {
+        async move {
             if link.call(&call, Instant::now() + WITHIN).await.is_err() {
                 link.counts.unsettled.add(1);
             }
             drop(token);
-        })
+        }
     }
 
     /// True while a server is being [told](Self::tell) something.

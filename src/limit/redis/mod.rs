@@ -64,6 +64,21 @@
 //! that a limit may be exceeded, in all modes and in memory too. So let an estimate be the most that a
 //! request is likely to cost.
 //!
+//! # What runs at a time
+//!
+//! A [`Concurrency`](crate::Concurrency) is [shared](crate::Concurrency::shared) too. A request that
+//! runs is a permit on the server, with a [lease](SharedPermits::lease) that the node renews; it is
+//! given back by name, so that telling twice or late does no harm.
+//!
+//! | fault | what becomes of it |
+//! | --- | --- |
+//! | the server is killed or frozen | new requests: [`Away`], and each node knows what it runs itself |
+//! | it is back before a lease has ended | it knows what runs; what was let run meanwhile it is told within a third of a lease |
+//! | it is back later, or without what it knew | it is told what runs within a third of a lease; new requests may run beside that |
+//! | a node is killed | what it ran is counted until its lease ends |
+//!
+//! Budgets for failed authentications ([`FailureBudget`](crate::FailureBudget)) are not shared.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), keygate::ConfigError> {
 //! use keygate::limit::redis::{Away, RedisCounters};
@@ -82,11 +97,14 @@
 mod circuit;
 mod counters;
 mod counting;
+mod desk;
+mod entering;
 mod grant;
 mod keeper;
 mod key;
 mod link;
 mod part;
+mod permits;
 mod script;
 mod settling;
 mod shared;
@@ -96,10 +114,13 @@ mod slots;
 mod stats;
 
 pub use counters::{RedisCounters, RedisSetup};
+pub use permits::SharedPermits;
 pub use shared::{Away, Shared};
 pub use stats::RedisStats;
 
 pub(crate) use counting::{CountError, Counted, Counting, Pending};
+pub(crate) use desk::{Desk, Permit};
+pub(crate) use entering::{Turn, enter};
 pub(crate) use part::Part;
 pub(crate) use settling::Settling;
 pub(crate) use shared::Counter;

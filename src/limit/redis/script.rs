@@ -9,22 +9,25 @@ use super::slice::{Question, Reply};
 use crate::limit::algorithm::State;
 use crate::limit::quota::{Algorithm, Quota};
 
-/// A script, with the clock and the arithmetic that all of them share.
+/// A script, with the clock and what it shares with others.
 macro_rules! script {
-    ($file:literal) => {
+    ($shared:literal, $file:literal) => {
         LazyLock::new(|| {
             Source::new(concat!(
                 include_str!("scripts/time.lua"),
-                include_str!("scripts/count.lua"),
+                include_str!($shared),
                 include_str!($file)
             ))
         })
     };
 }
 
-static TAKE: LazyLock<Source> = script!("scripts/take.lua");
-static SETTLE: LazyLock<Source> = script!("scripts/settle.lua");
-static SLICE: LazyLock<Source> = script!("scripts/slice.lua");
+static TAKE: LazyLock<Source> = script!("scripts/count.lua", "scripts/take.lua");
+static SETTLE: LazyLock<Source> = script!("scripts/count.lua", "scripts/settle.lua");
+static SLICE: LazyLock<Source> = script!("scripts/count.lua", "scripts/slice.lua");
+static ENTER: LazyLock<Source> = script!("scripts/permit.lua", "scripts/enter.lua");
+static RENEW: LazyLock<Source> = script!("scripts/permit.lua", "scripts/renew.lua");
+static LEAVE: LazyLock<Source> = script!("scripts/permit.lua", "scripts/leave.lua");
 
 struct Source {
     text: &'static str,
@@ -70,6 +73,34 @@ impl Call {
         for (key, quota, q) in all {
             let (limit, window) = (quota.limit(), micros(&quota));
             call.push(key, &[limit, window, q.spent, q.back, q.of, q.need, q.want, q.least]);
+        }
+        call
+    }
+
+    /// Lets a request run by all keys or by none.
+    pub(super) fn enter<'a>(all: impl IntoIterator<Item = Entrance<'a>>) -> Self {
+        let mut call = Self::new(&ENTER);
+        for Entrance { key, limit, lease, node, number, ended } in all {
+            call.push(key, &[limit, lease, node, number, ended.len() as u64]);
+            call.numbers.extend(ended);
+        }
+        call
+    }
+
+    /// Lets permits go on: for each its lease, its node and its number.
+    pub(super) fn renew<'a>(all: impl IntoIterator<Item = (&'a Key, u64, u64, u64)>) -> Self {
+        let mut call = Self::new(&RENEW);
+        for (key, lease, node, number) in all {
+            call.push(key, &[lease, node, number]);
+        }
+        call
+    }
+
+    /// Ends permits: for each its node and its number.
+    pub(super) fn leave<'a>(all: impl IntoIterator<Item = (&'a Key, u64, u64)>) -> Self {
+        let mut call = Self::new(&LEAVE);
+        for (key, node, number) in all {
+            call.push(key, &[node, number]);
         }
         call
     }
@@ -130,6 +161,20 @@ pub(super) struct Rest {
     pub(super) taken: u64,
     /// Spent besides.
     pub(super) more: u64,
+}
+
+/// A permit that is asked for.
+#[derive(Debug)]
+pub(super) struct Entrance<'a> {
+    pub(super) key: &'a Key,
+    /// How many may run.
+    pub(super) limit: u64,
+    /// In microseconds.
+    pub(super) lease: u64,
+    pub(super) node: u64,
+    pub(super) number: u64,
+    /// The node's permits of this key that have ended, and of which the server may not know that.
+    pub(super) ended: Vec<u64>,
 }
 
 /// What taking has come to.

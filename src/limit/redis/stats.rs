@@ -26,10 +26,10 @@ pub struct RedisStats {
     /// Units that slots have given back: of leased slices, and of reservations that approximate
     /// limits had told of.
     pub given_back: u64,
-    /// Round trips beside the requests that were to settle reservations, or to give back what was
-    /// taken for a request that another limit refused, and that failed or were not answered in a
-    /// second: an estimate stays taken then until its window ends, and what was spent beyond it is not
-    /// taken.
+    /// Round trips beside the requests that failed or were not answered in a second, and were to
+    /// settle estimates, to give back what was taken for a request that another limit refused, or to
+    /// tell that one has ended. An estimate stays taken then until its window ends, what was spent
+    /// beyond it is not taken, and a request is taken to run until its lease ends.
     pub unsettled: u64,
 }
 
