@@ -6,6 +6,7 @@ use super::concurrency::Permits;
 use super::definition::Limit;
 use super::identity::Identity;
 use super::limits::Verdict;
+use super::quota::Quota;
 use super::running;
 use super::standing::{Standing, Standings};
 use crate::Timestamp;
@@ -31,6 +32,20 @@ impl Settling {
     }
 
     pub(super) fn settle(&self, _: u64) {
+        match *self {}
+    }
+}
+
+/// Nobody else counts failures.
+#[derive(Debug)]
+pub(crate) enum Tally {}
+
+impl Tally {
+    pub(super) fn fail(&self, _: &Identity<'_>, _: &Quota) -> Option<Duration> {
+        match *self {}
+    }
+
+    pub(super) fn used_up(&self, _: &Identity<'_>, _: &Quota) -> Option<Duration> {
         match *self {}
     }
 }

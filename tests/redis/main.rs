@@ -5,6 +5,7 @@ mod cluster;
 #[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod copies;
 mod exact;
+mod failing;
 mod faults;
 mod feed;
 mod leased;
@@ -34,13 +35,21 @@ fn main() {
         nodes::TESTS,
         reserved::TESTS,
         running::TESTS,
+        failing::TESTS,
     ];
     let mut trials: Vec<_> = shared
         .into_iter()
         .flatten()
         .map(|(name, test)| on_shared(&services, name, *test))
         .collect();
-    let private = [faults::TESTS, cluster::TESTS, feed::TESTS, reserved::FAULTS, running::FAULTS];
+    let private = [
+        faults::TESTS,
+        cluster::TESTS,
+        feed::TESTS,
+        reserved::FAULTS,
+        running::FAULTS,
+        failing::FAULTS,
+    ];
     let private = private.into_iter().flatten();
     trials.extend(private.map(|(name, test)| on_private(name, *test)));
     #[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]

@@ -77,7 +77,10 @@
 //! | it is back later, or without what it knew | it is told what runs within a third of a lease; new requests may run beside that |
 //! | a node is killed | what it ran is counted until its lease ends |
 //!
-//! Budgets for failed authentications ([`FailureBudget`](crate::FailureBudget)) are not shared.
+//! # Failed authentications
+//!
+//! A [`FailureBudget`](crate::FailureBudget::shared) is counted beside the answers: all nodes together
+//! let at most one failure for each node pass beyond it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), keygate::ConfigError> {
@@ -112,6 +115,7 @@ mod slice;
 mod slot;
 mod slots;
 mod stats;
+mod tally;
 
 pub use counters::{RedisCounters, RedisSetup};
 pub use permits::SharedPermits;
@@ -124,6 +128,7 @@ pub(crate) use entering::{Turn, enter};
 pub(crate) use part::Part;
 pub(crate) use settling::Settling;
 pub(crate) use shared::Counter;
+pub(crate) use tally::Tally;
 
 #[cfg(test)]
 mod tests;
