@@ -142,7 +142,8 @@ impl Authenticator {
         self.follow(request, principal, limited, now, told)
     }
 
-    #[inline]
+    // On the road of every request, where to hand these on costs as much as to look at them.
+    #[inline(always)]
     fn follow(
         &self,
         request: Head<'_>,

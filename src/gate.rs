@@ -94,7 +94,8 @@ impl Gate {
         self.follow(request, admission, exit)
     }
 
-    #[inline]
+    // On the road of every request: an admission is large to be handed on.
+    #[inline(always)]
     fn follow<B>(
         &self,
         request: &mut Request<B>,

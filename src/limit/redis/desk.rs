@@ -37,8 +37,13 @@ pub(crate) struct Desk {
 #[derive(Default)]
 struct Books {
     running: HashMap<u64, Run>,
-    /// Ended here, and the server is being told.
-    ended: HashMap<u64, Key>,
+    /// Ended here, and not known to have been told.
+    ended: HashMap<u64, Ended>,
+}
+
+struct Ended {
+    key: Key,
+    at: Instant,
 }
 
 struct Run {
@@ -74,19 +79,22 @@ impl Desk {
     }
 
     /// Tells the server that a permit has ended. Until it knows, each question for the same key says
-    /// so too. What can't be told ends with its lease.
+    /// so too, up to the end of the lease, which ends the permit in any case.
     fn leave(self: &Arc<Self>, key: &Key, number: u64) {
-        self.books().ended.insert(number, key.clone());
+        let ended = Ended { key: key.clone(), at: Instant::now() };
+        self.books().ended.insert(number, ended);
         let telling = self.link.telling(Call::leave([(key, self.node, number)]));
         let desk = Arc::clone(self);
         self.link.runtime.spawn(async move {
-            telling.await;
-            desk.books().ended.remove(&number);
+            if telling.await {
+                desk.books().ended.remove(&number);
+            }
         });
     }
 
     /// Renews what is due. What fails is due again at the next look.
     async fn renew(self: &Arc<Self>) {
+        self.books().ended.retain(|_, ended| ended.at.elapsed() < self.lease);
         let mut due = self.due();
         due.sort_by_key(|(_, key)| key.tag);
         let is_cluster = self.link.is_cluster;
@@ -169,7 +177,7 @@ impl Permit {
         self.is_asked = true;
         let Self { desk, key, number, .. } = self;
         let books = desk.books();
-        let ended = books.ended.iter().filter(|(_, ended)| ended.name == key.name);
+        let ended = books.ended.iter().filter(|(_, ended)| ended.key.name == key.name);
         let ended = ended.map(|(number, _)| *number).collect();
         Entrance { key, limit, lease: micros(desk.lease), node: desk.node, number: *number, ended }
     }

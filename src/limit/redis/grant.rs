@@ -11,7 +11,7 @@ use super::link::{Link, Trouble};
 use super::script::{Call, Rest, Taken, taken};
 use crate::limit::quota::Quota;
 
-/// How long an answer is waited for that no request waits for any more.
+/// How long an answer is waited for at least, be it that no request waits for it any more.
 const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// One count, and what a request takes from it.
@@ -49,7 +49,7 @@ impl Ask {
             return self.run(deadline).await;
         }
         let link = Arc::clone(&self.link);
-        let run = link.runtime.spawn(self.run(Instant::now() + IN_DOUBT));
+        let run = link.runtime.spawn(self.run(deadline.max(Instant::now() + IN_DOUBT)));
         match timeout_at(deadline, run).await {
             Ok(answered) => answered.unwrap_or(Err(Trouble::GivenUp)),
             Err(_) => {
@@ -96,7 +96,7 @@ impl Grant {
         }
     }
 
-    fn give_back(&mut self) -> Option<JoinHandle<()>> {
+    fn give_back(&mut self) -> Option<JoinHandle<bool>> {
         let entries = std::mem::take(&mut self.entries);
         settle(&self.link, &entries, 0)
     }
@@ -109,7 +109,7 @@ impl Drop for Grant {
 }
 
 /// Settles what the server has taken for a request that has cost `cost`; beside it.
-pub(super) fn settle(link: &Arc<Link>, entries: &[Entry], cost: u64) -> Option<JoinHandle<()>> {
+pub(super) fn settle(link: &Arc<Link>, entries: &[Entry], cost: u64) -> Option<JoinHandle<bool>> {
     let due: Vec<_> = entries.iter().filter(|entry| entry.cost != cost).collect();
     let rests = due.iter().map(|entry| (&entry.key, entry.quota, entry.rest(cost)));
     (!due.is_empty()).then(|| link.tell(Call::settle(rests)))

@@ -69,17 +69,23 @@ pub(super) struct Link {
 impl Link {
     /// Runs a script that no request waits for. It is tried once: a script whose answer was lost may
     /// have run, and what is given back twice would be granted twice.
-    pub(super) fn tell(self: &Arc<Self>, call: Call) -> JoinHandle<()> {
+    pub(super) fn tell(self: &Arc<Self>, call: Call) -> JoinHandle<bool> {
         self.runtime.spawn(self.telling(call))
     }
 
-    pub(super) fn telling(self: &Arc<Self>, call: Call) -> impl Future<Output = ()> + Send + use<> {
+    /// The same, for a task of the caller's: true when the server has answered.
+    pub(super) fn telling(
+        self: &Arc<Self>,
+        call: Call,
+    ) -> impl Future<Output = bool> + Send + use<> {
         let (link, token) = (Arc::clone(self), Arc::clone(&self.told));
         async move {
-            if link.call(&call, Instant::now() + WITHIN).await.is_err() {
+            let is_told = link.call(&call, Instant::now() + WITHIN).await.is_ok();
+            if !is_told {
                 link.counts.unsettled.add(1);
             }
             drop(token);
+            is_told
         }
     }
 
