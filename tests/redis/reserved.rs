@@ -281,6 +281,8 @@ async fn cancelled() {
     for (name, mode, quota) in all() {
         let prefix = unique();
         let node = node(&url, &prefix, quota, mode).await;
+        // Connected, and known to the server.
+        assert!(node.call("t0", 0).await.is_admitted());
         for _ in 0..3 {
             let call = timeout(Duration::from_millis(30), reserve(&node, 900)).await;
             // Who has a slice by now is answered, and drops its reservation.
