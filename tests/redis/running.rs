@@ -257,7 +257,9 @@ async fn killed_node(url: &str) {
         });
         // Nobody renews, and nobody tells.
         runtime.shutdown_background();
-        std::mem::forget(held);
+        let [one, other] = held;
+        drop(one);
+        std::mem::forget(other);
     });
     victim.join().unwrap();
     assert!(enter(&survivor, "t0").await.is_none());

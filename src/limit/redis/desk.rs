@@ -37,13 +37,25 @@ pub(crate) struct Desk {
 #[derive(Default)]
 struct Books {
     running: HashMap<u64, Run>,
-    /// Ended here, and not known to have been told.
-    ended: HashMap<u64, Ended>,
+    /// By the keys' names: ended here, when, and not known to have been told.
+    ended: HashMap<Arc<str>, Vec<(u64, Instant)>>,
 }
 
-struct Ended {
-    key: Key,
-    at: Instant,
+impl Books {
+    fn forget_old(&mut self, lease: Duration) {
+        self.ended.retain(|_, ended| {
+            ended.retain(|(_, at)| at.elapsed() < lease);
+            !ended.is_empty()
+        });
+    }
+
+    fn forget_ended(&mut self, name: &Arc<str>, number: u64) {
+        let Some(ended) = self.ended.get_mut(name) else { return };
+        ended.retain(|(other, _)| *other != number);
+        if ended.is_empty() {
+            self.ended.remove(name);
+        }
+    }
 }
 
 struct Run {
@@ -81,20 +93,20 @@ impl Desk {
     /// Tells the server that a permit has ended. Until it knows, each question for the same key says
     /// so too, up to the end of the lease, which ends the permit in any case.
     fn leave(self: &Arc<Self>, key: &Key, number: u64) {
-        let ended = Ended { key: key.clone(), at: Instant::now() };
-        self.books().ended.insert(number, ended);
+        let (desk, name) = (Arc::clone(self), Arc::clone(&key.name));
+        let ended = (number, Instant::now());
+        self.books().ended.entry(Arc::clone(&name)).or_default().push(ended);
         let telling = self.link.telling(Call::leave([(key, self.node, number)]));
-        let desk = Arc::clone(self);
         self.link.runtime.spawn(async move {
             if telling.await {
-                desk.books().ended.remove(&number);
+                desk.books().forget_ended(&name, number);
             }
         });
     }
 
     /// Renews what is due. What fails is due again at the next look.
     async fn renew(self: &Arc<Self>) {
-        self.books().ended.retain(|_, ended| ended.at.elapsed() < self.lease);
+        self.books().forget_old(self.lease);
         let mut due = self.due();
         due.sort_by_key(|(_, key)| key.tag);
         let is_cluster = self.link.is_cluster;
@@ -177,7 +189,7 @@ impl Permit {
         self.is_asked = true;
         let Self { desk, key, number, .. } = self;
         let books = desk.books();
-        let ended = books.ended.iter().filter(|(_, ended)| ended.key.name == key.name);
+        let ended = books.ended.get(&key.name).into_iter().flatten();
         let ended = ended.map(|(number, _)| *number).collect();
         Entrance { key, limit, lease: micros(desk.lease), node: desk.node, number: *number, ended }
     }

@@ -17,7 +17,8 @@ pub struct RedisStats {
     pub is_away: bool,
     /// Requests that leased and approximate limits let in by themselves.
     pub local: u64,
-    /// Requests refused because the server was away: [`Away::Refuse`](super::Away::Refuse).
+    /// Requests refused because the server was away: [`Away::Refuse`](super::Away::Refuse), and failed
+    /// authentications that could not be counted.
     pub refused: u64,
     /// Limits passed over because it was away: [`Away::Allow`](super::Away::Allow).
     pub allowed: u64,
