@@ -3,25 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-
-use crate::RejectionKind::{self, KeyInvalid, MissingCredential, TokenInvalid};
-use crate::credential::{Credential, Marks, Sources};
-use crate::jwt::{Attempt, JwtError, JwtVerifiers, VerifiedToken};
-use crate::key::verify::{self, Presented};
-use crate::key::{EnvironmentPolicy, Formats};
+use crate::RejectionKind::{self, MissingCredential, TokenInvalid};
+use crate::credential::Sources;
+use crate::jwt::{JwtVerifiers, VerifiedToken};
+use crate::key::{EnvironmentPolicy, Formats, verify};
 use crate::limit::{
     Busy, Caller, Concurrencies, Counted, FailureBudget, Holds, Limits, Pending, Reservation,
     Standings, Verdict,
 };
-use crate::outcome::{Admission, Answer, Identity, Outcome, Refused, Told};
+use crate::outcome::{Admission, Answer, Identity, Nobody, Outcome, Told};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
 use crate::render::Deprecation;
 use crate::store::{KeyStore, TenantDirectory};
 use crate::trace::Who;
 use crate::{
-    Clock, Head, KeyDigest, KeyRecord, Peppers, Policy, Principal, RefusalSampling, Rejection,
-    Tenant, TenantId, Timestamp,
+    Clock, Head, KeyRecord, Peppers, Policy, Principal, RefusalSampling, Rejection, Tenant,
+    Timestamp,
 };
 
 /// Judges requests by their heads; what [`AuthLayer`](crate::AuthLayer) wraps around a service, and
@@ -71,62 +68,69 @@ impl Authenticator {
             Identity::Asked(question) => question.await,
         };
         let mut told = Told::default();
-        let mut admission = self.admit(request, answer, self.clock.now(), &mut told);
-        let verdict = loop {
-            let (principal, pending) = match admission {
-                Admission::Decided(verdict) => break verdict,
-                Admission::Counting(principal, pending) => (principal, pending),
-            };
-            let counted = pending.await;
-            admission = self.conclude(request, principal, counted, self.clock.now(), &mut told);
+        let verdict = match answer {
+            Answer::Nobody(nobody) => self.admit_nobody(request, nobody, self.clock.now()),
+            Answer::Caller(principal, _) => {
+                let mut admission = self.admit(request, &principal, self.clock.now(), &mut told);
+                let judged = loop {
+                    let counted = match admission {
+                        Admission::In => break Ok(()),
+                        Admission::Out(rejection) => break Err(rejection),
+                        Admission::Counting(pending) => pending.await,
+                    };
+                    let now = self.clock.now();
+                    admission = self.conclude(request, &principal, counted, now, &mut told);
+                };
+                judged.map(|()| Some(principal))
+            }
         };
         let Told { standings, deprecation, reservation, permits, .. } = told;
         let deprecation = deprecation.map(|deprecation| *deprecation);
         Outcome { verdict, standings, deprecation, reservation, permits }
     }
 
-    /// The first half: what the credential is, and what is known of it.
-    pub(crate) fn identify(&self, request: Head<'_>, now: Timestamp) -> Identity {
-        if self.is_open_preflight(request) {
-            return Identity::Known(Answer::Open);
-        }
-        match self.credential(request, now) {
-            Ok(Some(Credential::ApiKey(key, marks))) => self.ask_key(&key, marks),
-            Ok(Some(Credential::Jwt(token))) => self.ask_token(&token, now),
-            Ok(None) => Identity::Known(Answer::Anonymous),
-            Err(answer) => Identity::Known(answer),
-        }
-    }
-
-    /// The second half: who that is, whether it may now, and whether it may here.
+    /// The second half, of a request that has a caller: whether it may now, and whether it may here.
     ///
     /// The limit comes before the policy: a request refused for its scope counts like any other of
     /// its caller.
     pub(crate) fn admit(
         &self,
         request: Head<'_>,
-        answer: Answer,
+        principal: &Principal,
         now: Timestamp,
         told: &mut Told,
     ) -> Admission {
-        told.needs_privacy = answer.needs_privacy(request);
-        let principal = match self.prove(request, answer, now) {
-            Ok(Some(principal)) => principal,
-            Ok(None) => return Admission::Decided(Ok(None)),
-            Err(refused) => {
-                return Admission::Decided(Err(self.refuse(request, refused, now)));
-            }
-        };
-        told.deprecation = principal.key().and_then(Deprecation::of).map(Box::new);
-        let limited = self.limit(request, &principal, now, told);
+        if let Err(kind) = self.prove(request, principal, now) {
+            return Admission::Out(self.refuse(request, kind, Some(principal), now));
+        }
+        if principal.key().is_some_and(|record| record.deprecated().is_some()) {
+            deprecate(principal, told);
+        }
+        let limited = self.limit(request, principal, now, told);
         self.follow(request, principal, limited, now, told)
+    }
+
+    /// The second half, of a request that has none.
+    pub(crate) fn admit_nobody(
+        &self,
+        request: Head<'_>,
+        nobody: Nobody,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, Rejection> {
+        let judged = match nobody {
+            Nobody::Open => Ok(()),
+            Nobody::Anonymous => self.pass_anonymous(request).map_err(Rejection::from),
+            Nobody::Refused(kind) => Err(kind.into()),
+            Nobody::Rejected(rejection) => Err(*rejection),
+        };
+        judged.map(|()| None).map_err(|why| self.refuse(request, why, None, now))
     }
 
     /// The second half of a request that somebody else has counted, or let run.
     pub(crate) fn conclude(
         &self,
         request: Head<'_>,
-        principal: Principal,
+        principal: &Principal,
         counted: Counted,
         now: Timestamp,
         told: &mut Told,
@@ -136,7 +140,7 @@ impl Authenticator {
             None => counted.verdict.map(Ok).map_err(unavailable),
             Some(permits) => {
                 told.permits = permits;
-                self.count(request, &principal, now, &mut told.standings)
+                self.count(request, principal, now, &mut told.standings)
             }
         };
         self.follow(request, principal, limited, now, told)
@@ -147,146 +151,84 @@ impl Authenticator {
     fn follow(
         &self,
         request: Head<'_>,
-        principal: Principal,
+        principal: &Principal,
         limited: Result<Result<Verdict, Pending>, Rejection>,
         now: Timestamp,
         told: &mut Told,
     ) -> Admission {
         let limited = match limited {
-            Ok(Err(pending)) => return Admission::Counting(principal, pending),
+            Ok(Err(pending)) => return Admission::Counting(pending),
             Ok(Ok(verdict)) => self.limited(verdict, told),
             Err(rejection) => Err(rejection),
         };
-        Admission::Decided(self.finish(request, principal, limited, now, told))
+        match self.finish(request, principal, limited, now, told) {
+            Ok(()) => Admission::In,
+            Err(rejection) => Admission::Out(rejection),
+        }
     }
 
     #[inline]
     fn finish(
         &self,
         request: Head<'_>,
-        principal: Principal,
+        principal: &Principal,
         limited: Result<(), Rejection>,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<Option<Principal>, Rejection> {
-        let judged = limited.and_then(|()| self.judge(request, &principal));
-        if let Err(rejection) = &judged {
-            told.let_go();
-            self.who(request, Some(&principal)).was_refused(rejection, &self.sampling, now);
-        }
-        judged.map(|()| Some(principal))
+    ) -> Result<(), Rejection> {
+        let judged = limited.and_then(|()| self.judge(request, principal));
+        judged.inspect_err(|why| self.turn_back(request, principal, why, now, told))
     }
 
-    /// A preflight that passes without a principal.
-    pub(crate) fn is_open_preflight(&self, request: Head<'_>) -> bool {
-        self.preflights_pass && is_preflight(request)
-    }
-
-    fn credential<'r>(
+    /// Ends the road of a request that has a caller.
+    #[cold]
+    fn turn_back(
         &self,
-        request: Head<'r>,
+        request: Head<'_>,
+        principal: &Principal,
+        why: &Rejection,
         now: Timestamp,
-    ) -> Result<Option<Credential<'r>>, Answer> {
-        if let Some(Asks::Nothing) = self.routes.asks(request).map_err(Answer::Refused)? {
-            return Err(Answer::Open);
-        }
-        let found = self.sources.find(request.headers).map_err(Answer::Refused)?;
-        let Some(found) = found else { return Ok(None) };
-        self.origin.judge(request, found.sender()).map_err(Answer::Refused)?;
-        self.check_failures(request, now).map_err(Answer::Rejected)?;
-        let admits = |environment| self.environments.admits(environment);
-        found.classify(&self.formats, admits).map(Some).map_err(Answer::Refused)
-    }
-
-    fn ask_key(&self, key: &[u8], marks: Marks) -> Identity {
-        if let Some(peppers) = &self.peppers {
-            return self.ask_peppered(peppers, key, marks);
-        }
-        let presented = Presented { digest: KeyDigest::of_bytes(key), marks };
-        if let Some(found) = self.store.peek(&presented.digest) {
-            return Identity::Known(Answer::Key(presented, found));
-        }
-        let store = Arc::clone(&self.store);
-        Identity::Asked(Box::pin(async move {
-            let found = store.find(&presented.digest).await;
-            Answer::Key(presented, found)
-        }))
-    }
-
-    fn ask_token(&self, token: &str, now: Timestamp) -> Identity {
-        let Some(verifier) = &self.verifier else {
-            return Identity::Known(Answer::Refused(KeyInvalid));
-        };
-        let directory = self.directory.as_ref();
-        let attempt = match verifier.try_verify(token, now) {
-            Attempt::Ended(verified) => return ask_tenant(directory, verified),
-            attempt => attempt,
-        };
-        let (verifier, token, directory) = (verifier.clone(), token.to_owned(), directory.cloned());
-        let clock = Arc::clone(&self.clock);
-        Identity::Asked(Box::pin(async move {
-            let verified = verifier.finish(attempt, &token, &*clock).await;
-            match ask_tenant(directory.as_ref(), verified) {
-                Identity::Known(answer) => answer,
-                Identity::Asked(question) => question.await,
-            }
-        }))
+        told: &mut Told,
+    ) {
+        told.let_go();
+        self.who(request, Some(principal)).was_refused(why, &self.sampling, now);
     }
 
     fn prove(
         &self,
         request: Head<'_>,
-        answer: Answer,
+        principal: &Principal,
         now: Timestamp,
-    ) -> Result<Option<Principal>, Refused> {
-        let (principal, judged) = match answer {
-            Answer::Open => return Ok(None),
-            Answer::Anonymous => return self.pass_anonymous(request).map(|()| None),
-            Answer::Refused(kind) => return Err(kind.into()),
-            Answer::Rejected(rejection) => return Err(rejection.into()),
-            Answer::Key(presented, found) => {
-                let record = found.map_err(unavailable)?.ok_or(KeyInvalid)?;
-                let judged = self.prove_key(request, &record, &presented, now);
-                (Principal::of_key(record), judged)
-            }
-            Answer::Token(token, tenant) => {
-                let tenant = tenant.map_err(unavailable)?;
-                let judged = self.prove_tenant(token.tenant(), tenant.as_deref());
-                (Principal::of_token(token, tenant), judged)
-            }
-        };
-        match judged {
-            Ok(()) => Ok(Some(principal)),
-            Err(kind) => Err(Refused { why: kind.into(), who: Some(principal) }),
+    ) -> Result<(), RejectionKind> {
+        match principal.key() {
+            Some(record) => self.prove_key(request, record, now),
+            None => self.prove_tenant(principal),
         }
     }
 
     /// A rule that asks for a caller does so where authentication is optional otherwise, too.
-    fn pass_anonymous(&self, request: Head<'_>) -> Result<(), Refused> {
+    fn pass_anonymous(&self, request: Head<'_>) -> Result<(), RejectionKind> {
         let asked = self.routes.asks(request)?.is_some() || self.policy.asks_more();
-        if self.optional && !asked { Ok(()) } else { Err(MissingCredential.into()) }
+        if self.optional && !asked { Ok(()) } else { Err(MissingCredential) }
     }
 
     fn prove_key(
         &self,
         request: Head<'_>,
         record: &KeyRecord,
-        presented: &Presented,
         now: Timestamp,
     ) -> Result<(), RejectionKind> {
-        verify::verify(record, presented, self.environments, now)?;
+        verify::verify(record, now)?;
         self.check_suspension(record.tenant())?;
         verify::verify_address(record, || self.address.of(request))
     }
 
     /// With a directory, a token's tenant has to be in it, under exactly its name: a database that
     /// folds case would make one tenant of two.
-    fn prove_tenant(
-        &self,
-        named: Option<&TenantId>,
-        tenant: Option<&Tenant>,
-    ) -> Result<(), RejectionKind> {
-        match tenant {
+    #[inline(never)]
+    fn prove_tenant(&self, principal: &Principal) -> Result<(), RejectionKind> {
+        let named = principal.token().and_then(VerifiedToken::tenant);
+        match principal.tenant() {
             Some(tenant) if named != Some(tenant.id()) => Err(TokenInvalid),
             Some(tenant) => self.check_suspension(tenant),
             None if self.directory.is_some() => Err(TokenInvalid),
@@ -363,16 +305,28 @@ impl Authenticator {
 
     fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
         self.policy.check(principal)?;
+        if self.routes.is_empty() { Ok(()) } else { self.judge_route(request, principal) }
+    }
+
+    #[inline(never)]
+    fn judge_route(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
         match self.routes.asks(request)? {
             Some(Asks::Policy(policy)) => policy.check(principal),
             Some(Asks::Nothing) | None => Ok(()),
         }
     }
 
-    /// Ends the road of a request that has no principal.
+    /// Ends the road of a request whose caller is not proved. The log names whom it hits where that
+    /// is known, the answer does not.
     #[cold]
-    fn refuse(&self, request: Head<'_>, refused: Refused, now: Timestamp) -> Rejection {
-        let Refused { why, who } = refused;
+    fn refuse(
+        &self,
+        request: Head<'_>,
+        why: impl Into<Rejection>,
+        who: Option<&Principal>,
+        now: Timestamp,
+    ) -> Rejection {
+        let why = why.into();
         let rejection = match &self.failures {
             Some(budget) if is_failure(why.kind()) => {
                 let shown = || self.shown(request);
@@ -380,7 +334,7 @@ impl Authenticator {
             }
             _ => why,
         };
-        let who = self.who(request, who.as_ref()).showing(|| self.shown(request));
+        let who = self.who(request, who).showing(|| self.shown(request));
         who.was_refused(&rejection, &self.sampling, now);
         rejection
     }
@@ -394,47 +348,11 @@ impl Authenticator {
         let found = self.sources.find(request.headers).ok()??;
         found.display(&self.formats)
     }
-
-    fn check_failures(&self, request: Head<'_>, now: Timestamp) -> Result<(), Rejection> {
-        match &self.failures {
-            Some(budget) if budget.is_before_verification() => {
-                budget.check(self.address.of(request), now)
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-fn ask_tenant(
-    directory: Option<&Arc<dyn TenantDirectory>>,
-    verified: Result<VerifiedToken, JwtError>,
-) -> Identity {
-    let token = match verified {
-        Ok(token) => token,
-        Err(error) => return Identity::Known(Answer::Rejected(error.into())),
-    };
-    let Some(directory) = directory else {
-        let tenant = token.named_tenant().cloned();
-        return Identity::Known(Answer::Token(token, Ok(tenant)));
-    };
-    let Some(id) = token.tenant().cloned() else {
-        return Identity::Known(Answer::Refused(TokenInvalid));
-    };
-    if let Some(tenant) = directory.peek_tenant(&id) {
-        return Identity::Known(Answer::Token(token, tenant));
-    }
-    let directory = Arc::clone(directory);
-    Identity::Asked(Box::pin(async move {
-        let tenant = directory.tenant(&id).await;
-        Answer::Token(token, tenant)
-    }))
-}
-
-/// A browser asks what it may send (Fetch, "CORS-preflight request"); it sends no credential.
-fn is_preflight(request: Head<'_>) -> bool {
-    request.method == http::Method::OPTIONS
-        && request.headers.contains_key(ORIGIN)
-        && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+#[cold]
+fn deprecate(principal: &Principal, told: &mut Told) {
+    told.deprecation = principal.key().and_then(Deprecation::of).map(Box::new);
 }
 
 /// A credential was presented and was not good: an attempt.
@@ -442,6 +360,7 @@ fn is_failure(kind: RejectionKind) -> bool {
     kind.status() == http::StatusCode::UNAUTHORIZED && kind != MissingCredential
 }
 
+#[cold]
 fn limited(wait: Option<std::time::Duration>) -> Rejection {
     let rejection = Rejection::new(RejectionKind::RateLimited);
     match wait {
@@ -450,6 +369,7 @@ fn limited(wait: Option<std::time::Duration>) -> Rejection {
     }
 }
 
+#[cold]
 fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
     Rejection::new(RejectionKind::Unavailable).with_source(error)
 }

@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 
 use crate::RejectionKind::{self, AmbiguousCredential, KeyInvalid, TokenInvalid};
 use crate::key::{Formats, Reading};
+use crate::outcome::InAuthorization;
 use crate::render::Scheme;
 use crate::{ConfigError, Environment, jwt};
 
@@ -157,7 +158,7 @@ pub(crate) enum Sender {
 pub(crate) enum Credential<'r> {
     /// A key's text, and what it and its place say.
     ApiKey(Cow<'r, [u8]>, Marks),
-    Jwt(Cow<'r, str>),
+    Jwt(Cow<'r, str>, InAuthorization),
 }
 
 /// What a key says before it is looked up.
@@ -165,14 +166,14 @@ pub(crate) enum Credential<'r> {
 pub(crate) struct Marks {
     /// The environment that its text names.
     pub(crate) environment: Option<Environment>,
-    pub(crate) in_authorization: bool,
+    pub(crate) in_authorization: InAuthorization,
 }
 
 impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ApiKey(..) => "ApiKey([redacted])",
-            Self::Jwt(_) => "Jwt([redacted])",
+            Self::Jwt(..) => "Jwt([redacted])",
         })
     }
 }
@@ -208,14 +209,15 @@ impl<'r> Found<'r, '_> {
         admits: impl Fn(Environment) -> bool,
     ) -> Result<Credential<'r>, RejectionKind> {
         let text = self.text()?;
+        let in_authorization = self.source.is_authorization();
         match (formats.read(&text), self.source.kinds) {
             (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&text) => {
-                visible(text).map(Credential::Jwt).ok_or(self.source.malformed())
+                let text = visible(text).ok_or(self.source.malformed())?;
+                Ok(Credential::Jwt(text, in_authorization))
             }
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
                 if environment.is_none_or(&admits) =>
             {
-                let in_authorization = self.source.is_authorization();
                 Ok(Credential::ApiKey(text, Marks { environment, in_authorization }))
             }
             _ => Err(self.source.malformed()),
@@ -289,8 +291,19 @@ impl Source {
     fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r [u8]>, RejectionKind> {
         match &self.place {
             Place::Bearer => self.authorization(headers, b"bearer"),
-            Place::Basic => self.authorization(headers, b"basic"),
             Place::Header(name) if !has(headers, name) => Ok(None),
+            _ => self.read_elsewhere(headers),
+        }
+    }
+
+    #[inline(never)]
+    fn read_elsewhere<'r>(
+        &self,
+        headers: &'r HeaderMap,
+    ) -> Result<Option<&'r [u8]>, RejectionKind> {
+        match &self.place {
+            Place::Bearer => self.authorization(headers, b"bearer"),
+            Place::Basic => self.authorization(headers, b"basic"),
             Place::Header(name) => self.text(only(headers, name)?),
             Place::Cookie(name) => self.text(cookie(headers, name)?),
         }
@@ -330,18 +343,29 @@ fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
     const FEW: usize = 16;
     match headers.keys_len() {
         ..=FEW => headers.keys().any(|other| other == name),
-        _ => headers.contains_key(name),
+        _ => is_among_many(headers, name),
     }
+}
+
+#[inline(never)]
+fn is_among_many(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.contains_key(name)
 }
 
 /// The header's only line; two are never chosen from (RFC 9110 section 5.3).
 fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, RejectionKind> {
     let first = headers.get(name).map(HeaderValue::as_bytes);
     // Where every line has a name of its own, nothing is left to look for.
-    let is_only = headers.len() == headers.keys_len() || headers.get_all(name).iter().count() < 2;
+    let is_only = headers.len() == headers.keys_len() || !is_repeated(headers, name);
     if is_only { Ok(first) } else { Err(AmbiguousCredential) }
 }
 
+#[inline(never)]
+fn is_repeated(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().count() > 1
+}
+
+#[inline(never)]
 fn user_name(encoded: &[u8]) -> Result<Vec<u8>, RejectionKind> {
     let mut text = STANDARD.decode(encoded).map_err(|_| KeyInvalid)?;
     let colon = text.iter().position(|byte| *byte == b':').ok_or(KeyInvalid)?;

@@ -42,6 +42,7 @@ where
 {
     // What is held is in a box, so that those who need not wait have no large future to move about.
 
+    #[inline(never)]
     pub(crate) fn asking(
         gate: &Arc<Gate>,
         question: Question,
@@ -52,6 +53,7 @@ where
         Self { state, gate: Arc::clone(gate) }
     }
 
+    #[inline(never)]
     pub(crate) fn counting(
         gate: &Arc<Gate>,
         counting: Box<Counting>,
@@ -67,6 +69,7 @@ where
         Self { state: State::Calling { future, exit }, gate: Arc::clone(gate) }
     }
 
+    #[inline(never)]
     pub(crate) fn refused(gate: &Arc<Gate>, refusal: Refusal) -> Self {
         Self { state: State::Refused { refusal: Some(refusal) }, gate: Arc::clone(gate) }
     }
@@ -96,38 +99,52 @@ where
 {
     type Output = Result<Response<GateBody<Res>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match this.state.as_mut().project() {
-                StateProjected::Asking { question, held } => {
-                    let answer = ready!(question.as_mut().poll(cx));
-                    let mut held = held.take().expect(POLLED);
-                    let (gate, mut exit) = (&this.gate, Exit::default());
-                    let passage = gate.decide(&mut held.0, answer, gate.now(), &mut exit);
-                    State::after(passage, exit, held)
-                }
-                StateProjected::Counting { counting, held } => {
-                    let pending = &mut counting.as_mut().expect(POLLED).pending;
-                    let counted = ready!(Pin::new(pending).poll(cx));
-                    let counting = *counting.take().expect(POLLED);
-                    let mut held = held.take().expect(POLLED);
-                    let (gate, mut exit) = (&this.gate, Exit::default());
-                    let passage =
-                        gate.conclude(&mut held.0, counting, counted, gate.now(), &mut exit);
-                    State::after(passage, exit, held)
-                }
-                StateProjected::Calling { future, exit } => {
-                    let response = ready!(future.poll(cx)?);
-                    return Poll::Ready(Ok(this.gate.let_out(response, exit)));
-                }
-                StateProjected::Refused { refusal } => {
-                    let refusal = refusal.take().expect(POLLED);
-                    return Poll::Ready(Ok(refusal.map(GateBody::refusal)));
-                }
-            };
-            this.state.set(next);
+            let this = self.as_mut().project();
+            if let StateProjected::Calling { future, exit } = this.state.project() {
+                let response = ready!(future.poll(cx)?);
+                return Poll::Ready(Ok(this.gate.let_out(response, exit)));
+            }
+            if let Some(refusal) = ready!(self.as_mut().poll_passage(cx)) {
+                return Poll::Ready(Ok(refusal.map(GateBody::refusal)));
+            }
         }
+    }
+}
+
+impl<S, Req> ResponseFuture<S, Req>
+where
+    S: Service<Request<Req>>,
+{
+    /// Goes as far as the inner service, or to a refusal.
+    #[inline(never)]
+    fn poll_passage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Refusal>> {
+        let mut this = self.project();
+        let next = match this.state.as_mut().project() {
+            StateProjected::Asking { question, held } => {
+                let answer = ready!(question.as_mut().poll(cx));
+                let mut held = held.take().expect(POLLED);
+                let (gate, mut exit) = (&this.gate, Exit::default());
+                let passage = gate.decide(&mut held.0, answer, gate.now(), &mut exit);
+                State::after(passage, exit, held)
+            }
+            StateProjected::Counting { counting, held } => {
+                let pending = &mut counting.as_mut().expect(POLLED).pending;
+                let counted = ready!(Pin::new(pending).poll(cx));
+                let counting = *counting.take().expect(POLLED);
+                let mut held = held.take().expect(POLLED);
+                let (gate, mut exit) = (&this.gate, Exit::default());
+                let passage = gate.conclude(&mut held.0, counting, counted, gate.now(), &mut exit);
+                State::after(passage, exit, held)
+            }
+            StateProjected::Calling { .. } => return Poll::Ready(None),
+            StateProjected::Refused { refusal } => {
+                return Poll::Ready(Some(refusal.take().expect(POLLED)));
+            }
+        };
+        this.state.set(next);
+        Poll::Ready(None)
     }
 }
 

@@ -7,7 +7,7 @@ use http::{Extensions, HeaderMap, Request, Response};
 use crate::authenticator::Authenticator;
 use crate::body::GateBody;
 use crate::limit::{Counted, Pending, Reservation};
-use crate::outcome::{Admission, Answer, Identity, Told};
+use crate::outcome::{Admission, Answer, Identity, Nobody, Told};
 use crate::render::{Deprecation, Refusals, Wire};
 use crate::trace::Who;
 use crate::{Head, Principal, Rejection, Timestamp};
@@ -73,9 +73,32 @@ impl Gate {
         now: Timestamp,
         exit: &mut Exit,
     ) -> Passage {
-        let admission =
-            self.authenticator.admit(Head::from(&*request), answer, now, &mut exit.told);
-        self.follow(request, admission, exit)
+        let (principal, in_authorization) = match answer {
+            Answer::Caller(principal, in_authorization) => (principal, in_authorization),
+            Answer::Nobody(nobody) => return self.decide_for_nobody(request, nobody, now, exit),
+        };
+        exit.told.needs_privacy = !in_authorization;
+        let head = Head::from(&*request);
+        match self.authenticator.admit(head, &principal, now, &mut exit.told) {
+            Admission::In => self.let_in(request, principal, exit),
+            Admission::Out(why) => self.turn_away(head, why, &exit.told),
+            Admission::Counting(pending) => wait_for(pending, principal, &mut exit.told),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_for_nobody<B>(
+        &self,
+        request: &mut Request<B>,
+        nobody: Nobody,
+        now: Timestamp,
+        exit: &mut Exit,
+    ) -> Passage {
+        let head = Head::from(&*request);
+        match self.authenticator.admit_nobody(head, nobody, now) {
+            Ok(_) => self.let_nobody_in(request, exit),
+            Err(why) => self.turn_away(head, why, &exit.told),
+        }
     }
 
     /// Judges a request that was counted.
@@ -90,54 +113,53 @@ impl Gate {
         let Counting { principal, told, .. } = counting;
         exit.told = told;
         let head = Head::from(&*request);
-        let admission = self.authenticator.conclude(head, principal, counted, now, &mut exit.told);
-        self.follow(request, admission, exit)
-    }
-
-    // On the road of every request: an admission is large to be handed on.
-    #[inline(always)]
-    fn follow<B>(
-        &self,
-        request: &mut Request<B>,
-        admission: Admission,
-        exit: &mut Exit,
-    ) -> Passage {
-        match admission {
-            Admission::Decided(Ok(principal)) => self.let_in(request, principal, exit),
-            Admission::Decided(Err(why)) => self.turn_away(Head::from(&*request), why, &exit.told),
-            Admission::Counting(principal, pending) => {
-                let told = std::mem::take(&mut exit.told);
-                Passage::Counting(Box::new(Counting { pending, principal, told }))
-            }
+        match self.authenticator.conclude(head, &principal, counted, now, &mut exit.told) {
+            Admission::In => self.let_in(request, principal, exit),
+            Admission::Out(why) => self.turn_away(head, why, &exit.told),
+            Admission::Counting(pending) => wait_for(pending, principal, &mut exit.told),
         }
     }
 
     fn let_in<B>(
         &self,
         request: &mut Request<B>,
-        principal: Option<Principal>,
+        principal: Principal,
         exit: &mut Exit,
     ) -> Passage {
-        let head = Head::from(&*request);
-        exit.wire = Wire::of(head.method, head.headers);
-        exit.who = self.authenticator.who(head, principal.as_ref());
-        let is_open_preflight = principal.is_none() && self.authenticator.is_open_preflight(head);
-        self.stripped.iter().for_each(|name| drop(request.headers_mut().remove(name)));
-        match principal {
-            Some(principal) => drop(request.extensions_mut().insert(principal)),
-            // What an outer gate has proved or let pass is not what this one has.
-            None => {
-                request.extensions_mut().remove::<Principal>();
-                request.extensions_mut().remove::<OpenPreflight>();
-            }
+        self.note(Head::from(&*request), Some(&principal), exit);
+        if !self.stripped.is_empty() {
+            self.strip(request.headers_mut());
         }
+        request.extensions_mut().insert(principal);
         if let Some(reservation) = exit.told.reservation.take() {
             hand_over(reservation, request.extensions_mut());
         }
+        Passage::In
+    }
+
+    fn let_nobody_in<B>(&self, request: &mut Request<B>, exit: &mut Exit) -> Passage {
+        let head = Head::from(&*request);
+        self.note(head, None, exit);
+        let is_open_preflight = self.authenticator.is_open_preflight(head);
+        self.strip(request.headers_mut());
+        // What an outer gate has proved or let pass is not what this one has.
+        request.extensions_mut().remove::<Principal>();
+        request.extensions_mut().remove::<OpenPreflight>();
         if is_open_preflight {
             request.extensions_mut().insert(OpenPreflight);
         }
         Passage::In
+    }
+
+    /// Remembers what the answer needs to know of the request.
+    fn note(&self, head: Head<'_>, principal: Option<&Principal>, exit: &mut Exit) {
+        exit.wire = Wire::of(head.method, head.headers);
+        exit.who = self.authenticator.who(head, principal);
+    }
+
+    #[cold]
+    fn strip(&self, headers: &mut HeaderMap) {
+        self.stripped.iter().for_each(|name| drop(headers.remove(name)));
     }
 
     #[cold]
@@ -186,6 +208,12 @@ impl Gate {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
     }
+}
+
+#[inline(never)]
+fn wait_for(pending: Pending, principal: Principal, told: &mut Told) -> Passage {
+    let told = std::mem::take(told);
+    Passage::Counting(Box::new(Counting { pending, principal, told }))
 }
 
 /// Gives the request what it is to settle, together with what an outer gate has reserved.

@@ -80,6 +80,7 @@ mod error;
 mod future;
 mod gate;
 mod head;
+mod identify;
 pub mod jwt;
 pub mod key;
 mod layer;

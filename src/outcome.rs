@@ -2,16 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
-
-use crate::jwt::VerifiedToken;
-use crate::key::verify::Presented;
 use crate::limit::{Pending, Permits, Reservation, Standings};
 use crate::render::Deprecation;
 use crate::store::StoreError;
-use crate::{Head, KeyRecord, Principal, Rejection, RejectionKind, Tenant};
+use crate::{Principal, Rejection, RejectionKind};
 
 /// How a request's road ended.
 #[derive(Debug)]
@@ -45,49 +40,58 @@ pub(crate) struct Told {
     pub(crate) needs_privacy: bool,
 }
 
-/// What the stores have told of a credential, or what is known without them.
+/// Whose a request's credential is. Small, as it is handed on: what is large waits in a box.
 pub(crate) enum Answer {
+    /// Whether that one may now, and here, is not judged yet.
+    Caller(Principal, InAuthorization),
+    Nobody(Nobody),
+}
+
+/// Whether the credential stood in `Authorization`, of which shared caches know (RFC 9111 section
+/// 3.5).
+pub(crate) type InAuthorization = bool;
+
+/// A request of which no caller is known.
+pub(crate) enum Nobody {
+    /// Nobody is asked for.
     Open,
+    /// There is no credential.
     Anonymous,
+    /// The credential proves nobody.
     Refused(RejectionKind),
-    Rejected(Rejection),
-    Key(Presented, Result<Option<Arc<KeyRecord>>, StoreError>),
-    Token(VerifiedToken, Result<Option<Arc<Tenant>>, StoreError>),
+    Rejected(Box<Rejection>),
 }
 
 impl Answer {
-    /// RFC 9111 section 3.5 protects answers to `Authorization` only.
-    pub(crate) fn needs_privacy(&self, request: Head<'_>) -> bool {
-        match self {
-            Self::Key(presented, _) => !presented.marks.in_authorization,
-            Self::Token(..) => !request.headers.contains_key(AUTHORIZATION),
-            Self::Open | Self::Anonymous | Self::Refused(_) | Self::Rejected(_) => false,
-        }
+    #[cold]
+    pub(crate) fn unavailable(error: StoreError) -> Self {
+        Nobody::from(Rejection::from(error)).into()
     }
 }
 
-/// A refusal, and whom it hits where that is known: the log names them, the answer does not.
-pub(crate) struct Refused {
-    pub(crate) why: Rejection,
-    pub(crate) who: Option<Principal>,
-}
-
-impl From<Rejection> for Refused {
-    fn from(why: Rejection) -> Self {
-        Self { why, who: None }
+impl From<Nobody> for Answer {
+    fn from(nobody: Nobody) -> Self {
+        Self::Nobody(nobody)
     }
 }
 
-impl From<RejectionKind> for Refused {
+impl From<RejectionKind> for Nobody {
     fn from(kind: RejectionKind) -> Self {
-        Rejection::from(kind).into()
+        Self::Refused(kind)
     }
 }
 
-/// How far a request has come when all that is in memory has been asked.
+impl From<Rejection> for Nobody {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(Box::new(rejection))
+    }
+}
+
+/// How far a caller's request has come when all that is in memory has been asked.
 pub(crate) enum Admission {
-    Decided(Result<Option<Principal>, Rejection>),
-    Counting(Principal, Pending),
+    In,
+    Out(Rejection),
+    Counting(Pending),
 }
 
 /// A question that a store has to answer.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::authenticator::Authenticator;
 use crate::credential::Marks;
-use crate::key::Peppers;
 use crate::key::verify::Presented;
+use crate::key::{EnvironmentPolicy, Peppers};
 use crate::outcome::{Answer, Identity};
 use crate::store::{KeyStore, StoreError};
 use crate::{KeyDigest, KeyRecord, KeyStatus};
@@ -18,6 +18,7 @@ impl Authenticator {
     /// A key that no digest finds is looked up by the digest of now once more: it may have been kept
     /// under another one while it was looked for, and keys only ever move to the digest of now. What
     /// memory knew before can't answer that.
+    #[inline(never)]
     pub(crate) fn ask_peppered(
         &self,
         peppers: &Arc<Peppers>,
@@ -25,7 +26,8 @@ impl Authenticator {
         marks: Marks,
     ) -> Identity {
         let now = peppers.current().digest_bytes(key);
-        let asking = Asking { peppers: Arc::clone(peppers), now, marks };
+        let admitted = self.environments;
+        let asking = Asking { peppers: Arc::clone(peppers), now, marks, admitted };
         let mut missed = 0;
         for digest in asking.candidates(key) {
             match self.store.peek(&digest) {
@@ -67,6 +69,7 @@ struct Asking {
     peppers: Arc<Peppers>,
     now: KeyDigest,
     marks: Marks,
+    admitted: EnvironmentPolicy,
 }
 
 impl Asking {
@@ -83,6 +86,7 @@ impl Asking {
                 upgrades.note(record, self.now);
             }
         }
-        Answer::Key(Presented { digest, marks: self.marks }, found)
+        let Self { marks, admitted, .. } = *self;
+        Presented { digest, marks, admitted }.answer(found)
     }
 }

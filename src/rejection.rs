@@ -244,6 +244,7 @@ pub(crate) const fn secs_ceil(duration: Duration) -> u64 {
 }
 
 impl From<RejectionKind> for Rejection {
+    #[cold]
     fn from(kind: RejectionKind) -> Self {
         Self::new(kind)
     }

@@ -1,6 +1,5 @@
-//! Attacks that other gates fell to, each with the answer that it gets here, by the rows of the
-//! project's list. Those on signatures and claims are the verifier's own and stand with its
-//! tests; dependencies with known holes (row 33) stand in `manifest.rs`.
+//! Attacks that other gates fell to, each with the answer that it gets here, by the rows of
+//! `attacks.md`. Those on signatures and claims are the verifier's own and stand with its tests.
 
 #![allow(clippy::unwrap_used)]
 

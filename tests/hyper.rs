@@ -137,6 +137,26 @@ async fn two_credentials_are_refused_and_never_chosen_from() {
     }
 }
 
+/// RFC 6750 section 2.2 lets a service read a token from a form. Nothing is read here but the head.
+#[tokio::test]
+async fn a_credential_in_a_form_is_none() {
+    let store = MemoryStore::new();
+    let key = issue(&store, "key_1").await;
+    for client in clients(&start(AuthLayer::new(store)).await) {
+        let form = |call: support::Call| {
+            let call = call.header("content-type", "application/x-www-form-urlencoded");
+            call.body(format!("access_token={key}&api_key={key}"))
+        };
+        let answer = form(client.post("/")).send().await;
+        assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (401, "missing_credential"));
+        assert_eq!(
+            form(client.post("/").bearer(&key)).send().await.status,
+            200,
+            "and no second one"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_limit_is_told_and_kept() {
     let store = MemoryStore::new();

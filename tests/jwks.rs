@@ -219,6 +219,25 @@ fn keys_for_other_purposes_and_broken_ones_are_skipped() {
     assert_eq!((set.keys().len(), set.skipped().len()), (1, 1), "a member that stands twice");
 }
 
+/// RFC 7517 sections 4 and 5: what is not understood is ignored.
+#[test]
+fn a_member_that_nobody_reads_may_be_of_any_type() {
+    let key = jwk(Algorithm::ES256, "1");
+    for (name, value) in [
+        ("x5c", json!("str")),
+        ("x5c", json!([7])),
+        ("x5t", json!(7)),
+        ("x5t#S256", json!(["a"])),
+        ("x5u", json!(null)),
+        ("oth", json!({})),
+        ("ext", json!("true")),
+        ("exp", json!("soon")),
+    ] {
+        let set = parse(&[with(key.clone(), name, value.clone())], &PUBLIC);
+        assert_eq!((set.keys().len(), set.skipped().len()), (1, 0), "{name} {value}");
+    }
+}
+
 #[test]
 fn of_two_different_keys_with_one_kid_and_algorithm_neither_is_used() {
     let ours = with(jwk(Algorithm::EdDSA, "1"), "alg", json!("EdDSA"));

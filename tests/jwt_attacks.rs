@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use issuer::*;
 use keygate::jwt::{Algorithm, JwtErrorKind, JwtKey, JwtVerifier};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The refusal of a well-signed token with good claims and this header.
 #[track_caller]
@@ -262,6 +262,30 @@ fn signatures_longer_or_shorter_than_the_key_are_refused() {
         }
         let endless = format!("{message}.{}", encode([7; 3000]));
         assert_eq!(refusal_by(&verifier, &endless), JwtErrorKind::Malformed, "{algorithm}");
+    }
+}
+
+/// Bleichenbacher's forgery of 2006 (CVE-2006-4339, CVE-2014-1568 and many since) and its kin: what
+/// a verifier accepts that looks for the hash, or takes the padding apart, instead of comparing all.
+///
+/// Made with the private half of a key that was then thrown away, since libraries refuse to.
+#[test]
+fn rsa_padding_has_one_form_and_a_pss_salt_one_length() {
+    let forms: Value = serde_json::from_str(include_str!("common/rsa_forms.json")).unwrap();
+    let jwk = json!({ "kty": "RSA", "n": forms["n"], "e": forms["e"] }).to_string();
+    for algorithm in [Algorithm::RS256, Algorithm::PS256] {
+        let verifier = verifier_with(JwtKey::jwk_as(algorithm, &jwk).unwrap());
+        let forms = &forms[algorithm.name()];
+        let token = |signature: &Value| {
+            format!("{}.{}", forms["signed"].as_str().unwrap(), signature.as_str().unwrap())
+        };
+        assert!(verifier.verify_signature(&token(&forms["good"])).is_ok(), "{algorithm}");
+        let bad = forms["bad"].as_object().unwrap();
+        assert!(bad.len() >= 10);
+        for (form, signature) in bad {
+            let refused = verifier.verify_signature(&token(signature)).unwrap_err().kind();
+            assert_eq!(refused, JwtErrorKind::Signature, "{algorithm}: {form}");
+        }
     }
 }
 

@@ -120,6 +120,26 @@ async fn what_has_to_be_asked_for_is_refused_where_nobody_can_wait() {
     assert_eq!(verifier.verify_and_ask(&token, now()).await.unwrap().subject(), "user-7");
 }
 
+/// As a key that ends while its store is asked.
+#[tokio::test]
+async fn a_token_that_ends_while_the_list_is_asked_is_refused() {
+    struct Slow(ManualClock);
+    #[async_trait]
+    impl Revocations for Slow {
+        async fn is_revoked(&self, _: &VerifiedToken) -> Result<bool, StoreError> {
+            self.0.advance(Duration::from_secs(10));
+            Ok(false)
+        }
+    }
+    // With the leeway of 30 s it is over after 35 s.
+    let (token, clock) = (token(&claims_with("exp", json!(NOW + 5))), ManualClock::new(now()));
+    let verifier = with(Slow(clock.clone()));
+    for expected in [None, None, None, Some(JwtErrorKind::Expired)] {
+        let answer = verifier.verify_or_fetch(&token, &clock).await;
+        assert_eq!(answer.err().map(|error| error.kind()), expected);
+    }
+}
+
 #[test]
 fn a_list_that_is_dropped_while_it_is_asked_lets_nobody_in() {
     struct Never;
@@ -250,6 +270,19 @@ fn revoking_again_never_shortens() {
     revoked.revoke_subject(ISSUER, "user-7", now(), until, now()).unwrap();
     revoked.revoke_subject(ISSUER, "user-7", Timestamp::EPOCH, now(), now()).unwrap();
     assert_eq!(refused(&verifier, &good_token()), Some(JwtErrorKind::Revoked));
+}
+
+#[test]
+fn revoking_again_never_has_it_forgotten_earlier() {
+    let revoked = RevokedTokens::new();
+    let verifier = with(revoked.clone());
+    let (until, later) = (Timestamp::from_secs(NOW + 600), Timestamp::from_secs(NOW + 599));
+    revoked.revoke_session(ISSUER, "s-1", until, now()).unwrap();
+    revoked.revoke_session(ISSUER, "s-1", now(), now()).unwrap();
+    // Has the list look through its entries.
+    revoked.revoke_session(ISSUER, "s-2", Timestamp::MAX, later).unwrap();
+    let token = token(&claims_with("sid", json!("s-1")));
+    assert_eq!(verifier.verify(&token, later).unwrap_err().kind(), JwtErrorKind::Revoked);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod issuer;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use http::{Request, Response};
 use issuer::*;
 use keygate::jwt::remote::{Fetch, FetchError, Refresh, RemoteKeys, RemoteKeysBuilder};
 use keygate::jwt::{Algorithm, JwtErrorKind, JwtVerifier};
-use keygate::{ManualClock, Rejection, RejectionKind};
+use keygate::{Clock, ManualClock, Rejection, RejectionKind, Timestamp};
 use serde_json::json;
 
 const URL: &str = "https://issuer.example/jwks?tenant=acme";
@@ -285,6 +285,41 @@ fn a_token_that_was_good_is_refused_when_the_keys_run_out_or_its_key_is_withdraw
     now_or_never(world.keys.refresh()).unwrap().unwrap();
     let error = world.verifier.verify(&token(), now()).unwrap_err();
     assert_eq!(error.kind(), JwtErrorKind::UnknownKey);
+}
+
+/// A clock that is read at the edge: once, it says that the keys have run out.
+#[derive(Clone, Debug)]
+struct Edge {
+    clock: ManualClock,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Clock for Edge {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        let late = self.is_over.swap(false, Ordering::SeqCst);
+        self.clock.monotonic() + Duration::from_secs(if late { 100_000 } else { 0 })
+    }
+}
+
+/// As when a fetch lands between the look at the keys' time and the look for the key.
+#[test]
+fn a_token_that_is_verified_while_keys_run_out_and_come_back_is_not_good_when_they_run_out_again() {
+    let clock = ManualClock::new(now());
+    let edge = Edge { clock: clock.clone(), is_over: Arc::default() };
+    let does = Arc::new(Mutex::new(published()));
+    let client = Scripted { does, asked: Arc::default(), clock: clock.clone() };
+    let (keys, _refresh) = RemoteKeys::jwks(URL).clock(edge.clone()).build(client).unwrap();
+    now_or_never(keys.refresh()).unwrap().unwrap();
+    let verifier = JwtVerifier::builder(ISSUER, AUDIENCE).remote_keys(keys).build().unwrap();
+    edge.is_over.store(true, Ordering::SeqCst);
+    assert!(verifier.verify(&token(), now()).is_ok());
+    clock.advance(Duration::from_secs(100_000));
+    let error = verifier.verify(&token(), now()).unwrap_err();
+    assert_eq!(error.kind(), JwtErrorKind::KeysUnavailable);
 }
 
 #[test]

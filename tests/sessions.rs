@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,16 +18,18 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keygate::jwt::{
-    Algorithm, JwtIssuer, NewToken, Revocations, RevokedTokens, SigningKey, VerifiedToken,
+    Algorithm, JwtIssuer, JwtVerifiers, NewToken, Revocations, RevokedTokens, SigningKey,
+    VerifiedToken,
 };
 use keygate::policy::{Routes, SameOrigin};
 use keygate::session::{EndedSessions, SessionCookie, Sessions, SessionsBuilder};
 use keygate::store::StoreError;
-use keygate::{AuthLayer, ManualClock, Principal, Rejection, Source, Timestamp};
+use keygate::{AuthLayer, Clock, ManualClock, Principal, Rejection, Source, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use support::{Answer, Client};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 const NOW: u64 = 1_700_000_000;
 const LIFE: u64 = 900;
@@ -407,7 +409,7 @@ async fn a_session_stays_ended_as_long_as_a_token_of_it_could_be_good() {
     let other = world.sign_in("bob").await;
     assert_eq!(world.sign_out(&other).await.status, StatusCode::OK);
     assert_eq!(ended.len(), 2);
-    world.pass(400);
+    world.pass(700);
     let other = world.sign_in("bob").await;
     assert_eq!(world.sign_out(&other).await.status, StatusCode::OK);
     assert_eq!(ended.len(), 2);
@@ -449,6 +451,108 @@ impl EndedSessions for Far {
         self.check()?;
         self.list.end_session(issuer, session, until, now).await
     }
+}
+
+/// A gate may take the tokens of several issuers, in one cookie.
+#[tokio::test]
+async fn a_session_of_another_issuer_is_neither_renewed_nor_ended_here() {
+    let clock = ManualClock::new(Timestamp::from_secs(NOW));
+    let sessions = builder(&clock).build().unwrap();
+    let key = SigningKey::secret(Algorithm::HS256, SECRET).unwrap();
+    let other = JwtIssuer::builder("https://other.example", "dashboard", key).build().unwrap();
+    let both = [sessions.verifier().clone(), other.verifier().build().unwrap()];
+    let gate = AuthLayer::tokens_only(JwtVerifiers::new(both).unwrap())
+        .sources([sessions.cookie().source()])
+        .unwrap()
+        .clock(clock.clone());
+    let world = World::serving(app(&sessions, gate), clock.clone()).await;
+    let now = clock.now();
+    let foreign = other.issue(&NewToken::new("eve").with_session("s-9", now), now).unwrap();
+    let foreign = format!("__Host-session={}", foreign.reveal());
+    world.pass(LIFE / 2);
+    let answer = world.me(&foreign).await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::OK, None));
+    assert_eq!(world.sign_out(&foreign).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.me(&foreign).await.status, StatusCode::OK);
+}
+
+/// Whoever keeps a request from ending while a password is changed gets no token from after that.
+#[tokio::test]
+async fn a_request_that_was_held_open_brings_no_revoked_session_back() {
+    let clock = ManualClock::new(Timestamp::from_secs(NOW));
+    let revoked = RevokedTokens::new();
+    let sessions = builder(&clock).ended(revoked.clone()).build().unwrap();
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let held = {
+        let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+        get(async move |_: Principal| {
+            begun.notify_one();
+            go_on.notified().await;
+            "late"
+        })
+    };
+    let app = app(&sessions, sessions.gate().unwrap());
+    let held = Router::new().route("/held", held).layer(sessions.renewal());
+    let app = app.merge(held.layer(sessions.gate().unwrap()));
+    let world = World::serving(app, clock.clone()).await;
+    let stolen = world.sign_in("ada").await;
+    world.pass(LIFE / 2);
+    let call = world.client.get("/held").header("cookie", &stolen);
+    let answer = tokio::spawn(call.send());
+    begun.notified().await;
+    world.pass(1);
+    let (now, until) = (clock.now(), Timestamp::from_secs(NOW + 2 * LONGEST));
+    revoked.revoke_subject("https://app.example", "ada", now, until, now).unwrap();
+    world.pass(1);
+    go_on.notify_one();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK, "it was let in before");
+    let renewed = cookie_of(&answer).expect("renewed by the time at which it came");
+    for cookie in [&stolen, &renewed] {
+        assert_eq!(world.me(cookie).await.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.me(&world.sign_in("ada").await).await.status, StatusCode::OK);
+}
+
+/// A list that forgets as soon as it may: a token is good for a leeway longer than it says.
+#[tokio::test]
+async fn a_list_that_keeps_an_end_no_longer_than_it_is_told_refuses_the_last_token_to_its_end() {
+    #[derive(Clone)]
+    struct Rows(Arc<Mutex<Vec<(String, Timestamp)>>>, ManualClock);
+
+    #[async_trait]
+    impl Revocations for Rows {
+        async fn is_revoked(&self, token: &VerifiedToken) -> Result<bool, StoreError> {
+            let (rows, now) = (self.0.lock().unwrap(), self.1.now());
+            let session = token.session_id().unwrap();
+            Ok(rows.iter().any(|(ended, until)| ended == session && now < *until))
+        }
+    }
+
+    #[async_trait]
+    impl EndedSessions for Rows {
+        async fn end_session(
+            &self,
+            _: &str,
+            session: &str,
+            until: Timestamp,
+            _: Timestamp,
+        ) -> Result<(), StoreError> {
+            self.0.lock().unwrap().push((session.to_owned(), until));
+            Ok(())
+        }
+    }
+
+    let clock = ManualClock::new(Timestamp::from_secs(NOW));
+    let sessions = builder(&clock).longest(Duration::from_secs(60));
+    let rows = Rows(Arc::default(), clock.clone());
+    let world = World::with(sessions.ended(rows), clock).await;
+    let (ended, other) = (world.sign_in("ada").await, world.sign_in("ada").await);
+    assert_eq!(secs(&claims_of(&ended), "exp"), NOW + 60, "no token outlives its session");
+    assert_eq!(world.sign_out(&ended).await.status, StatusCode::OK);
+    world.pass(89);
+    assert_eq!(world.me(&other).await.status, StatusCode::OK, "by the leeway of 30 seconds");
+    assert_eq!(world.me(&ended).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

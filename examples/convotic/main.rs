@@ -27,6 +27,7 @@
 //! what the provider has to know as the redirect URI. Whoever has an account there gets a workspace of
 //! their own. Without a provider everybody is the demo person.
 
+mod answer;
 mod api;
 mod dashboard;
 mod gates;

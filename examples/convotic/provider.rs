@@ -8,15 +8,14 @@ use axum::http::Uri;
 use keygate::jwt::remote::{HttpClient, RemoteKeys};
 use keygate::jwt::{JwtVerifier, Profile, VerifiedToken};
 use keygate::{Rejection, RejectionKind, SystemClock};
-use openidconnect::core::{CoreAuthenticationFlow, CoreTokenResponse};
-use openidconnect::core::{CoreClient, CoreErrorResponseType, CoreProviderMetadata};
+use openidconnect::core::{CoreAuthenticationFlow, CoreErrorResponseType, CoreProviderMetadata};
 use openidconnect::{
-    AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    RequestTokenError, TokenResponse,
+    AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, RequestTokenError,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::answer::{Answer, Client};
 use crate::http::{Http, is_on_loopback, is_safe};
 use crate::refusal::unavailable;
 
@@ -39,15 +38,6 @@ pub(crate) struct Provider {
     client: OnceLock<Client>,
     verifier: JwtVerifier,
 }
-
-type Client = CoreClient<
-    EndpointSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointMaybeSet,
-    EndpointMaybeSet,
->;
 
 /// What has to come back with the person, or belong to what comes back.
 #[derive(Serialize, Deserialize)]
@@ -103,7 +93,7 @@ impl Provider {
                 return Err("an endpoint is neither https nor on loopback".into());
             }
         }
-        let client = CoreClient::from_provider_metadata(metadata, client, Some(secret));
+        let client = Client::from_provider_metadata(metadata, client, Some(secret));
         Ok(client.set_redirect_uri(self.back.clone()))
     }
 
@@ -130,8 +120,8 @@ impl Provider {
         pending: Pending,
     ) -> Result<VerifiedToken, Rejection> {
         let answer = self.exchange(code, pending.verifier).await?;
-        let token = answer.id_token().ok_or_else(|| unavailable("an answer without ID token"))?;
-        let token = self.verifier.verify_or_fetch(&token.to_string(), &SystemClock::new()).await?;
+        let token = answer.unverified().ok_or_else(|| unavailable("an answer without ID token"))?;
+        let token = self.verifier.verify_or_fetch(token, &SystemClock::new()).await?;
         token.check_nonce(pending.nonce.secret())?;
         Ok(token)
     }
@@ -140,7 +130,7 @@ impl Provider {
         &self,
         code: String,
         verifier: PkceCodeVerifier,
-    ) -> Result<CoreTokenResponse, Rejection> {
+    ) -> Result<Answer, Rejection> {
         let request = self.client()?.exchange_code(AuthorizationCode::new(code));
         let request = request.map_err(unavailable)?.set_pkce_verifier(verifier);
         request.request_async(&self.http).await.map_err(|error| match &error {

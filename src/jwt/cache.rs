@@ -200,6 +200,20 @@ mod tests {
         assert_eq!(cache.find("a", 1, |print| print == key.print()).unwrap().subject(), "a");
     }
 
+    #[test]
+    fn a_key_that_is_trusted_still_is_asked_about_once_and_a_token_stands_there_once() {
+        let cache = TokenCache::new(NonZeroUsize::new(8).unwrap());
+        let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
+        for _ in 0..2 {
+            let seen = Seen { verified: about("a"), key: key.print() };
+            cache.keep("a", seen, 5, Timestamp::EPOCH);
+        }
+        assert_eq!(cache.sets[0].read().unwrap().entries.len(), 1);
+        assert!(cache.find("a", 5, |_| panic!("nothing has changed")).is_some());
+        assert!(cache.find("a", 6, |_| true).is_some());
+        assert!(cache.find("a", 6, |_| panic!("it was asked")).is_some());
+    }
+
     fn about(subject: &str) -> VerifiedToken {
         VerifiedToken::nobody(Text::Own(subject.into()))
     }

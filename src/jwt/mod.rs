@@ -86,6 +86,7 @@ mod verifiers;
 
 pub use algorithm::Algorithm;
 pub use builder::JwtVerifierBuilder;
+pub(crate) use builder::MAX_LEEWAY;
 pub use claim_rule::ClaimRule;
 pub use error::{JwtError, JwtErrorKind};
 pub(crate) use issuer::random_id;

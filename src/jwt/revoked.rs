@@ -128,8 +128,8 @@ impl RevokedTokens {
     }
 
     /// Revokes the tokens of a subject that were issued at `issued_until` or before, in whole
-    /// seconds; those that don't say when they were issued, too. `until` says when the last one of
-    /// them would have expired.
+    /// seconds by the issuer's clock; those that don't say when they were issued, too. `until` says when
+    /// the last one of them would have expired.
     ///
     /// # Errors
     ///

@@ -84,9 +84,11 @@ impl KeyRing {
         self.changed(&keys);
     }
 
+    /// The number first: whoever sees that a key's end is dealt with must see the number that comes
+    /// after it.
     fn changed(&self, keys: &Keys) {
-        self.0.next_end.store(next_end(&keys.ends), Ordering::Release);
         self.0.generation.fetch_add(1, Ordering::AcqRel);
+        self.0.next_end.store(next_end(&keys.ends), Ordering::Release);
     }
 
     /// Under the lock nothing can panic but an allocation, and no set is ever half replaced.

@@ -44,10 +44,11 @@ impl KeySource {
         }
     }
 
-    /// A number that rises whenever keys that were trusted are so no more.
-    pub(crate) fn generation(&self, now: Timestamp) -> u64 {
+    /// A number that rises whenever keys that were trusted are so no more. None while none of them may
+    /// be used: nothing is to be remembered under it.
+    pub(crate) fn generation(&self, now: Timestamp) -> Option<u64> {
         match self {
-            Self::Own(ring) => ring.generation(now),
+            Self::Own(ring) => Some(ring.generation(now)),
             Self::Remote(keys) => keys.generation(),
         }
     }

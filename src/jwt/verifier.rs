@@ -135,7 +135,7 @@ impl JwtVerifier {
     fn prove(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
         // Asked for before the key is: one that is withdrawn meanwhile belongs to no later number.
         let generation = self.keys.generation(now);
-        let Some(cache) = &self.cache else {
+        let (Some(cache), Some(generation)) = (&self.cache, generation) else {
             return self.prove_anew(token, now).map(|seen| seen.verified);
         };
         let is_trusted = |print| self.key_of(token).is_ok_and(|key| key.print() == print);
@@ -218,7 +218,11 @@ impl JwtVerifier {
         }
         match attempt {
             Attempt::Ended(outcome) => outcome,
-            Attempt::Unsure(token) => self.ask(token).await,
+            Attempt::Unsure(token) => {
+                let token = self.ask(token).await?;
+                // The answer may have taken longer than the token lasts.
+                self.rules.check_time(token.facts(), clock.now()).map(|()| token)
+            }
             Attempt::Waits(wait) => Err(wait.give_up()),
         }
     }

@@ -211,10 +211,7 @@ impl KeyFormat {
 
     fn is_well_formed(&self, body: &[u8], begun: &crc32fast::Hasher) -> bool {
         match self.origin {
-            Origin::Existing => {
-                self.body.contains(&body.len()) && body.iter().all(|b| is_token68(*b))
-            }
-            Origin::OursUnchecked => self.body.contains(&body.len()) && is_base62(body),
+            Origin::Existing | Origin::OursUnchecked => self.is_unchecked(body),
             Origin::Ours => {
                 body.len() == self.body.end() + CHECKSUM
                     && is_base62(body)
@@ -222,6 +219,20 @@ impl KeyFormat {
             }
         }
     }
+
+    #[inline(never)]
+    fn is_unchecked(&self, body: &[u8]) -> bool {
+        let is_good = match self.origin {
+            Origin::Existing => body.iter().all(|b| is_token68(*b)),
+            Origin::Ours | Origin::OursUnchecked => is_base62(body),
+        };
+        self.body.contains(&body.len()) && is_good
+    }
+}
+
+#[cold]
+fn is_undotted(text: &[u8]) -> bool {
+    !text.contains(&b'.')
 }
 
 const WORD: &str = "not 1 to 32 characters of a-z, 0-9 and _ from a letter to a letter or digit";
@@ -410,7 +421,7 @@ impl Family {
     /// Keys without a prefix have no dots: what has some is a JWT.
     fn begins(&self, text: &[u8]) -> bool {
         match self.prefix.as_bytes() {
-            [] => !text.contains(&b'.'),
+            [] => is_undotted(text),
             prefix => text.starts_with(prefix),
         }
     }

@@ -378,10 +378,19 @@ impl Limit {
         match &self.sharing {
             Sharing::Tenant if !by_itself => Some(of_tenant(principal)),
             Sharing::Tenant | Sharing::Caller => Some(of_caller(principal)),
+            Sharing::Address { .. } | Sharing::Custom(_) => self.identity_beside(caller),
+        }
+    }
+
+    /// Whom else a limit may count than the principal.
+    #[inline(never)]
+    fn identity_beside<'c>(&self, caller: &'c Caller<'_>) -> Option<Identity<'c>> {
+        match &self.sharing {
             Sharing::Address { ipv6_prefix } => {
                 Some(Identity::network(caller.address(), *ipv6_prefix))
             }
             Sharing::Custom(classify) => classify(caller).map(Identity::Text),
+            Sharing::Tenant | Sharing::Caller => None,
         }
     }
 
@@ -399,6 +408,14 @@ impl Limit {
 
     #[inline(always)]
     pub(super) fn cost_of(&self, caller: &Caller<'_>) -> u64 {
+        match (&self.cost, &self.reach) {
+            (Cost::Fixed(cost), None) => *cost,
+            _ => self.weigh(caller),
+        }
+    }
+
+    #[inline(never)]
+    fn weigh(&self, caller: &Caller<'_>) -> u64 {
         let usual = match &self.cost {
             Cost::Fixed(cost) => *cost,
             Cost::By(weigh) => weigh(caller),

@@ -153,6 +153,7 @@ fn take_one(
 /// The claims of a request, each in the place of its limit; none where the limit does not apply.
 type Claims<'a> = [Option<Claim<'a>>; MAX_LIMITS];
 
+#[inline(never)]
 fn take_all(
     limits: &[Limit],
     order: &[usize],
@@ -221,6 +222,7 @@ impl Claim<'_> {
         if evicted { self.readmit(now) } else { Ok(()) }
     }
 
+    #[cold]
     fn readmit(&mut self, now: Timestamp) -> Result<(), LimitError> {
         let cell = self.limit.table().readmit(&self.cell, now)?;
         self.cell = super::seats::Held::Own(cell);

@@ -67,11 +67,14 @@ impl SameOrigin {
     }
 
     pub(crate) fn judge(&self, request: Head<'_>, sender: Sender) -> Result<(), RejectionKind> {
-        let without_proof = match sender {
-            Sender::Program => return Ok(()),
-            Sender::BrowserOrProgram => true,
-            Sender::Browser => self.without_proof,
-        };
+        match sender {
+            Sender::Program => Ok(()),
+            Sender::BrowserOrProgram => self.judge_browser(request, true),
+            Sender::Browser => self.judge_browser(request, self.without_proof),
+        }
+    }
+
+    fn judge_browser(&self, request: Head<'_>, without_proof: bool) -> Result<(), RejectionKind> {
         if is_safe(request) || self.proves(request, without_proof) {
             Ok(())
         } else {

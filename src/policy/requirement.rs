@@ -121,11 +121,14 @@ impl Policy {
             Scopes::Groups { groups, .. } if groups.iter().any(|group| holds(principal, group)) => {
                 Ok(())
             }
-            Scopes::Groups { needed, .. } => {
-                Err(Rejection::new(RejectionKind::InsufficientScope).with_scopes(needed.clone()))
-            }
+            Scopes::Groups { needed, .. } => Err(lacking(needed)),
         }
     }
+}
+
+#[cold]
+fn lacking(needed: &Arc<str>) -> Rejection {
+    Rejection::new(RejectionKind::InsufficientScope).with_scopes(Arc::clone(needed))
 }
 
 fn group<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Result<Vec<Scope>, ConfigError> {

@@ -107,12 +107,19 @@ impl Routes {
         Ok(self)
     }
 
+    /// True when no rule can name a route.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        !self.any
+    }
+
     /// What the request's route asks; `None` where no rule names it.
     #[inline]
     pub(crate) fn asks(&self, request: Head<'_>) -> Result<Option<&Asks>, RejectionKind> {
         if self.any { self.look_up(request) } else { Ok(None) }
     }
 
+    #[inline(never)]
     fn look_up(&self, request: Head<'_>) -> Result<Option<&Asks>, RejectionKind> {
         let asks = self.paths.find(request.uri.path(), request.method)?;
         Ok(asks.or(self.unknown.as_ref()))

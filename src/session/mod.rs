@@ -60,7 +60,7 @@ pub use cookie::SessionCookie;
 pub use renew::{Renew, RenewFuture, RenewLayer};
 
 use crate::jwt::{
-    JwtIssuer, JwtVerifier, JwtVerifierBuilder, NewToken, Revocations, RevokedTokens,
+    JwtIssuer, JwtVerifier, JwtVerifierBuilder, MAX_LEEWAY, NewToken, Revocations, RevokedTokens,
     VerifiedToken, random_id,
 };
 use crate::policy::SameOrigin;
@@ -78,7 +78,7 @@ const LONGEST_LONGEST: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 pub trait EndedSessions: Revocations {
     /// From now on, [`is_revoked`](Revocations::is_revoked) is true for each token of the session
     /// ([`session_id`](VerifiedToken::session_id)) of this issuer. `until` says when the last one of
-    /// them will have expired.
+    /// them is good no more, with every leeway: until then it has to be kept.
     ///
     /// # Errors
     ///
@@ -216,6 +216,7 @@ impl Sessions {
         let (token, session) = self.own(caller).ok_or(RejectionKind::NotPermitted)?;
         let issuer = token.issuer().unwrap_or_default();
         let until = self.end_of(token).unwrap_or(token.expires()).max(token.expires());
+        let until = until.saturating_add(MAX_LEEWAY);
         self.0.ended.end_session(issuer, session, until, self.0.clock.now()).await?;
         Ok(self.0.cookie.clear())
     }

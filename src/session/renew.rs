@@ -1,4 +1,8 @@
-//! Renews the cookie of a session in use, on the way out.
+//! Renews the cookie of a session in use.
+//!
+//! The new token is made on the way in and handed out with the answer. It must say of itself that it
+//! is as old as the gate's verdict: a request that is held open while its subject's tokens are revoked
+//! would bring back one from after that.
 
 use std::fmt;
 use std::future::Future;
@@ -13,12 +17,11 @@ use tower_service::Service;
 
 use super::Sessions;
 use crate::Principal;
-use crate::jwt::VerifiedToken;
 
 /// Renews sessions in use, from half of a token's life on; made by [`Sessions::renewal`].
 ///
-/// It belongs behind the gate, which says whose request it is. An answer that sets the cookie itself,
-/// as at sign-out, is left as it is; one with a new cookie is kept by no cache.
+/// It belongs directly behind the gate, which says whose request it is. An answer that sets the
+/// cookie itself, as at sign-out, is left as it is; one with a new cookie is kept by no cache.
 #[derive(Clone, Debug)]
 pub struct RenewLayer {
     sessions: Sessions,
@@ -58,25 +61,26 @@ where
     }
 
     fn call(&mut self, request: Request<Req>) -> Self::Future {
-        let token = self.sessions.renewable(request.headers(), request.extensions().get());
-        let renewal = token.map(|token| (self.sessions.clone(), token));
+        let cookie = self.sessions.renew(request.headers(), request.extensions().get());
+        let renewal = cookie.map(|cookie| (self.sessions.clone(), cookie));
         RenewFuture { inner: self.inner.call(request), renewal }
     }
 }
 
 impl Sessions {
-    /// The token that came in the cookie. What came elsewhere becomes no cookie.
-    fn renewable(&self, headers: &HeaderMap, caller: Option<&Principal>) -> Option<VerifiedToken> {
+    /// A new cookie, if it is time for one, for a token that came in the old one. What came elsewhere
+    /// becomes no cookie.
+    fn renew(&self, headers: &HeaderMap, caller: Option<&Principal>) -> Option<HeaderValue> {
         let (token, _) = self.own(caller?)?;
-        self.0.cookie.source().is_in(headers).then(|| token.clone())
+        if !self.0.cookie.source().is_in(headers) {
+            return None;
+        }
+        self.renewed(token)
     }
 
-    fn renew(&self, token: &VerifiedToken, headers: &mut HeaderMap) {
+    fn hand_out(&self, cookie: HeaderValue, headers: &mut HeaderMap) {
         let mut set = headers.get_all(SET_COOKIE).iter();
-        if set.any(|value| self.0.cookie.is_set_by(value)) {
-            return;
-        }
-        if let Some(cookie) = self.renewed(token) {
+        if !set.any(|value| self.0.cookie.is_set_by(value)) {
             headers.append(SET_COOKIE, cookie);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
@@ -88,7 +92,7 @@ pin_project! {
     pub struct RenewFuture<F> {
         #[pin]
         inner: F,
-        renewal: Option<(Sessions, VerifiedToken)>,
+        renewal: Option<(Sessions, HeaderValue)>,
     }
 }
 
@@ -101,8 +105,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx)?);
-        if let Some((sessions, token)) = this.renewal.take() {
-            sessions.renew(&token, response.headers_mut());
+        if let Some((sessions, cookie)) = this.renewal.take() {
+            sessions.hand_out(cookie, response.headers_mut());
         }
         Poll::Ready(Ok(response))
     }

@@ -94,11 +94,10 @@ impl Machine {
         }
     }
 
-    /// A number that is another one when keys were taken away, or may be used no more.
-    pub(super) fn generation(&self) -> u64 {
-        let Ok(current) = self.current.read() else { return u64::MAX };
-        let is_over = self.clock.monotonic() >= current.until;
-        2 * current.generation + u64::from(is_over)
+    /// A number that is another one when keys were taken away; none when they may be used no more.
+    pub(super) fn generation(&self) -> Option<u64> {
+        let current = self.current.read().ok()?;
+        (self.clock.monotonic() < current.until).then_some(current.generation)
     }
 
     /// Keys were put in by hand: they are as good as fetched ones.

@@ -177,7 +177,7 @@ impl RemoteKeys {
         self.0.machine.at_hand()
     }
 
-    pub(super) fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> Option<u64> {
         self.0.machine.generation()
     }
 
