@@ -8,8 +8,8 @@ use crate::credential::Sources;
 use crate::jwt::{JwtVerifiers, VerifiedToken};
 use crate::key::{EnvironmentPolicy, Formats, verify};
 use crate::limit::{
-    Busy, Caller, Concurrencies, CountError, Counted, FailureBudget, Holds, Limits, Pending,
-    Reservation, Standings, Verdict,
+    Busy, Caller, Concurrencies, Counted, FailureBudget, Holds, Limits, Pending, Reservation,
+    Standings, Verdict,
 };
 use crate::outcome::{Admission, Answer, Identity, Nobody, Outcome, Told};
 use crate::policy::{Asks, ClientAddress, Routes, SameOrigin};
@@ -71,14 +71,15 @@ impl Authenticator {
         let verdict = match answer {
             Answer::Nobody(nobody) => self.admit_nobody(request, nobody, self.clock.now()),
             Answer::Caller(principal, _) => {
-                let admission = self.admit(request, &principal, self.clock.now(), &mut told);
-                let judged = match admission {
-                    Admission::In => Ok(()),
-                    Admission::Out(rejection) => Err(rejection),
-                    Admission::Counting(pending) => {
-                        let counted = pending.await;
-                        self.conclude(request, &principal, counted, self.clock.now(), &mut told)
-                    }
+                let mut admission = self.admit(request, &principal, self.clock.now(), &mut told);
+                let judged = loop {
+                    let counted = match admission {
+                        Admission::In => break Ok(()),
+                        Admission::Out(rejection) => break Err(rejection),
+                        Admission::Counting(pending) => pending.await,
+                    };
+                    let now = self.clock.now();
+                    admission = self.conclude(request, &principal, counted, now, &mut told);
                 };
                 judged.map(|()| Some(principal))
             }
@@ -105,15 +106,8 @@ impl Authenticator {
         if principal.key().is_some_and(|record| record.deprecated().is_some()) {
             deprecate(principal, told);
         }
-        let limited = match self.limit(request, principal, now, told) {
-            Ok(Err(pending)) => return Admission::Counting(pending),
-            Ok(Ok(verdict)) => self.limited(verdict, told),
-            Err(rejection) => Err(rejection),
-        };
-        match self.finish(request, principal, limited, now, told) {
-            Ok(()) => Admission::In,
-            Err(rejection) => Admission::Out(rejection),
-        }
+        let limited = self.limit(request, principal, now, told);
+        self.follow(request, principal, limited, now, told)
     }
 
     /// The second half, of a request that has none.
@@ -132,7 +126,7 @@ impl Authenticator {
         judged.map(|()| None).map_err(|why| self.refuse(request, why, None, now))
     }
 
-    /// The second half of a request that somebody else has counted.
+    /// The second half of a request that somebody else has counted, or let run.
     pub(crate) fn conclude(
         &self,
         request: Head<'_>,
@@ -140,11 +134,37 @@ impl Authenticator {
         counted: Counted,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<(), Rejection> {
+    ) -> Admission {
         counted.standings.as_slice().iter().for_each(|one| told.standings.push(one.clone()));
-        let limited = counted.verdict.map_err(unavailable);
-        let limited = limited.and_then(|verdict| self.limited(verdict, told));
-        self.finish(request, principal, limited, now, told)
+        let limited = match counted.permits {
+            None => counted.verdict.map(Ok).map_err(unavailable),
+            Some(permits) => {
+                told.permits = permits;
+                self.count(request, principal, now, &mut told.standings)
+            }
+        };
+        self.follow(request, principal, limited, now, told)
+    }
+
+    // On the road of every request, where to hand these on costs as much as to look at them.
+    #[inline(always)]
+    fn follow(
+        &self,
+        request: Head<'_>,
+        principal: &Principal,
+        limited: Result<Result<Verdict, Pending>, Rejection>,
+        now: Timestamp,
+        told: &mut Told,
+    ) -> Admission {
+        let limited = match limited {
+            Ok(Err(pending)) => return Admission::Counting(pending),
+            Ok(Ok(verdict)) => self.limited(verdict, told),
+            Err(rejection) => Err(rejection),
+        };
+        match self.finish(request, principal, limited, now, told) {
+            Ok(()) => Admission::In,
+            Err(rejection) => Admission::Out(rejection),
+        }
     }
 
     #[inline]
@@ -230,13 +250,12 @@ impl Authenticator {
         now: Timestamp,
         told: &mut Told,
     ) -> Result<Result<Verdict, Pending>, Rejection> {
-        if !self.concurrency.is_empty() {
-            self.enter(principal, now, told)?;
+        if !self.concurrency.is_empty()
+            && let Some(pending) = self.enter(principal, now, told)?
+        {
+            return Ok(Err(pending));
         }
-        if self.limits.is_empty() {
-            return Ok(Ok(Verdict::Admitted));
-        }
-        self.count(request, principal, now, &mut told.standings).map_err(unavailable)
+        self.count(request, principal, now, &mut told.standings)
     }
 
     fn limited(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
@@ -254,13 +273,13 @@ impl Authenticator {
         principal: &Principal,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<Pending>, Rejection> {
         let entered = self.concurrency.enter(principal, now, &mut told.standings);
-        told.permits = entered.map_err(|busy| match busy {
+        let entered = entered.map_err(|busy| match busy {
             Busy::After(wait) => limited(Some(wait)),
             Busy::Unknown(error) => unavailable(error),
         })?;
-        Ok(())
+        Ok(entered.map(|permits| told.permits = permits).err())
     }
 
     #[cold]
@@ -274,11 +293,14 @@ impl Authenticator {
         principal: &Principal,
         now: Timestamp,
         standings: &mut Standings,
-    ) -> Result<Result<Verdict, Pending>, CountError> {
+    ) -> Result<Result<Verdict, Pending>, Rejection> {
+        if self.limits.is_empty() {
+            return Ok(Ok(Verdict::Admitted));
+        }
         let address = || self.address.of(request);
         let address = self.limits.look_at_address().then(address).flatten();
         let caller = Caller::new(principal, request, address);
-        self.limits.count(&caller, now, standings)
+        self.limits.count(&caller, now, standings).map_err(unavailable)
     }
 
     fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {

@@ -114,8 +114,9 @@ impl Gate {
         exit.told = told;
         let head = Head::from(&*request);
         match self.authenticator.conclude(head, &principal, counted, now, &mut exit.told) {
-            Ok(()) => self.let_in(request, principal, exit),
-            Err(why) => self.turn_away(head, why, &exit.told),
+            Admission::In => self.let_in(request, principal, exit),
+            Admission::Out(why) => self.turn_away(head, why, &exit.told),
+            Admission::Counting(pending) => wait_for(pending, principal, &mut exit.told),
         }
     }
 

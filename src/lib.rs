@@ -57,7 +57,7 @@
 //! | `tonic` | | [`Rejection`] as `tonic::Status` |
 //! | `sqlite` | | [`store`] in a file: `SqliteStore`; needs a C compiler |
 //! | `postgres` | | [`store`] on a server: `PostgresStore`, and `PostgresFeed` of what other nodes change |
-//! | `redis` | | `limit::redis`: limits that many machines share; `store::feed::RedisFeed` |
+//! | `redis` | | `limit::redis`: limits, concurrency and failure budgets that many machines share; `store::feed::RedisFeed` |
 //! | `conformance` | | `store::conformance`, the tests of a store of your own |
 //! | `remote` | | [`jwt::remote`] with an HTTP client of its own: `HttpClient`; needs tokio and a C compiler |
 //! | `tracing` | | events for refusals, [sampled](RefusalSampling), and for what fails behind them |

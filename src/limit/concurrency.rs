@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-use hashbrown::HashTable;
 
 use super::cell::LimitError;
 use super::definition::{checked, of_caller, of_tenant};
-use super::identity::{Identity, Kept};
+use super::identity::Identity;
+use super::remote::{self, Desk, Pending, Turn};
+use super::running::{Permit, Running};
 use super::standing::{LimitName, Standing, Standings};
 use crate::{ConfigError, Principal, Tenant, Timestamp};
 
 const MAX: u64 = 1 << 32;
 const MAX_LIMITS: usize = 8;
-const SHARDS: usize = 64;
 /// Nobody can tell when a request ends that runs now. Most end within a second; and a client that
 /// tries once in a second costs next to nothing.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -28,7 +26,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// `Retry-After: 1` by default. What has been upgraded (a WebSocket) no longer runs in this sense.
 ///
 /// It is counted before the [limits](super::Limit) of a gate, and a request that they refuse runs no
-/// more. Memory is taken for those callers only that run something. Clones share the count.
+/// more. Memory is taken for those callers only that run something. Clones share the count. It is one
+/// of this process, unless many machines share it: with the feature `redis`, `Concurrency::shared`.
 ///
 /// The fields of the IETF's draft tell of it, with the quota unit `concurrent-requests` and without a
 /// window; `X-RateLimit-*` do not, for they have no words for it.
@@ -50,6 +49,8 @@ pub struct Concurrency {
     limit: u64,
     plans: BTreeMap<Box<str>, u64>,
     retry_after: Duration,
+    /// Where it is counted besides, if that is not only here.
+    pub(super) desk: Option<Arc<Desk>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +86,7 @@ impl Concurrency {
             limit: bounded(limit)?,
             plans: BTreeMap::new(),
             retry_after: RETRY_AFTER,
+            desk: None,
         })
     }
 
@@ -116,42 +118,36 @@ impl Concurrency {
         self
     }
 
-    /// Lets a request run, or not.
+    /// Lets a request run as far as this process knows, or not, and tells where its caller stands.
     fn enter(
         &self,
         principal: &Principal,
         now: Timestamp,
-        standings: &mut Standings,
-    ) -> Result<Option<Permit>, LimitError> {
+    ) -> Result<(Option<Permit>, Standing), LimitError> {
         let limit = self.limit_of(principal);
-        let identity = match self.sharing {
+        let (permit, remaining) = self.running.enter(&self.identity(principal), limit)?;
+        let standing = Standing::new(self.name.clone(), limit, Duration::ZERO);
+        Ok((permit, Standing { remaining, reset: now, ..standing }))
+    }
+
+    /// What has to be asked elsewhere for a request that may run here.
+    fn turn(&self, principal: &Principal, standing: &Standing) -> Option<Turn> {
+        // What belongs to a tenant stays together.
+        let who = || (self.identity(principal), of_tenant(principal));
+        let turn = |desk| Turn::new(desk, who(), standing.clone(), self.retry_after);
+        self.desk.as_ref().map(turn)
+    }
+
+    fn identity<'p>(&self, principal: &'p Principal) -> Identity<'p> {
+        match self.sharing {
             Sharing::Tenant => of_tenant(principal),
             Sharing::Caller => of_caller(principal),
-        };
-        let (permit, remaining) = self.running.enter(&identity, limit)?;
-        standings.push(Standing {
-            remaining,
-            reset: now,
-            ..Standing::new(self.name.clone(), limit, Duration::ZERO)
-        });
-        Ok(permit)
-    }
-
-    #[cfg(test)]
-    pub(super) fn callers(&self) -> usize {
-        let shards = self.running.shards.iter();
-        shards.map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
-    }
-
-    #[cfg(test)]
-    pub(super) fn poison(&self) {
-        let spoil = |shard: &Mutex<_>| {
-            let _guard = shard.lock();
-            panic!("poisons the lock on purpose");
-        };
-        for shard in &self.running.shards {
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| spoil(shard)));
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn running(&self) -> &Running {
+        &self.running
     }
 
     fn limit_of(&self, principal: &Principal) -> u64 {
@@ -199,21 +195,28 @@ impl Concurrencies {
         self.0.is_empty()
     }
 
-    /// Lets the request run by all, or by none: what was let is dropped with the list.
+    /// Lets the request run by all, or by none: what was let is dropped with the list. `Err` in the
+    /// answer means that somebody has to be asked first.
     pub(crate) fn enter(
         &self,
         principal: &Principal,
         now: Timestamp,
         standings: &mut Standings,
-    ) -> Result<Permits, Busy> {
-        let mut permits = Vec::with_capacity(self.0.len());
+    ) -> Result<Result<Permits, Pending>, Busy> {
+        let (mut here, mut turns) = (Vec::with_capacity(self.0.len()), Vec::new());
         for one in &self.0 {
-            match one.enter(principal, now, standings).map_err(Busy::Unknown)? {
-                Some(permit) => permits.push(permit),
-                None => return Err(Busy::After(one.retry_after)),
+            let (permit, standing) = one.enter(principal, now).map_err(Busy::Unknown)?;
+            let turn = permit.as_ref().and_then(|_| one.turn(principal, &standing));
+            if turn.is_none() {
+                standings.push(standing);
             }
+            here.push(permit.ok_or(Busy::After(one.retry_after))?);
+            turns.extend(turn);
         }
-        Ok(Permits(Some(Arc::new(permits))))
+        Ok(match turns.is_empty() {
+            true => Ok(Permits::new(here, Vec::new())),
+            false => Err(remote::enter(turns, here)),
+        })
     }
 }
 
@@ -225,89 +228,20 @@ impl Concurrencies {
 #[must_use]
 pub struct Permits(
     // In an `Arc`, of which the end is a call: every answer drops one of these, and most are empty.
-    #[expect(dead_code, reason = "is dropped, and does no more")] Option<Arc<Vec<Permit>>>,
+    #[expect(dead_code, reason = "is dropped, and does no more")] Option<Arc<Held>>,
 );
+
+/// In this process, and on servers.
+type Held = (Vec<Permit>, Vec<remote::Permit>);
+
+impl Permits {
+    pub(super) fn new(here: Vec<Permit>, there: Vec<remote::Permit>) -> Self {
+        Self(Some(Arc::new((here, there))))
+    }
+}
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permits").finish_non_exhaustive()
-    }
-}
-
-/// One more of a caller's requests that run.
-struct Permit {
-    running: Arc<Running>,
-    caller: Arc<Kept>,
-    hash: u64,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.running.leave(self.hash, &self.caller);
-    }
-}
-
-/// Who runs how many. Callers that run nothing are not in it.
-struct Running {
-    key: RandomState,
-    shards: [Mutex<HashTable<Runs>>; SHARDS],
-}
-
-struct Runs {
-    caller: Arc<Kept>,
-    hash: u64,
-    count: u64,
-}
-
-impl Running {
-    /// One more, and how many may be besides; or none.
-    fn enter(
-        self: &Arc<Self>,
-        caller: &Identity<'_>,
-        limit: u64,
-    ) -> Result<(Option<Permit>, u64), LimitError> {
-        let digest = caller.digest();
-        let parts = digest.as_ref().unwrap_or(caller).parts();
-        let hash = self.key.hash_one(parts);
-        let mut shard = self.shard(hash).lock().map_err(|_| LimitError)?;
-        let found = shard.entry(hash, |runs| runs.caller.is(parts), |runs| runs.hash);
-        let mut entry =
-            found.or_insert_with(|| Runs { caller: Arc::new(Kept::new(parts)), hash, count: 0 });
-        let runs = entry.get_mut();
-        if runs.count >= limit {
-            return Ok((None, 0));
-        }
-        runs.count += 1;
-        let permit = Permit { running: Arc::clone(self), caller: Arc::clone(&runs.caller), hash };
-        Ok((Some(permit), limit - runs.count))
-    }
-
-    /// One less. A lock that was poisoned elsewhere is no reason to count it for ever.
-    fn leave(&self, hash: u64, caller: &Kept) {
-        let mut shard = self.shard(hash).lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |runs: &Runs| runs.caller.parts() == caller.parts();
-        let Ok(mut entry) = shard.find_entry(hash, is_it) else { return };
-        entry.get_mut().count -= 1;
-        if entry.get().count == 0 {
-            entry.remove();
-        }
-    }
-
-    fn shard(&self, hash: u64) -> &Mutex<HashTable<Runs>> {
-        // The low and the top bits place an entry inside the shard; these are neither.
-        &self.shards[(hash >> 32) as usize % SHARDS]
-    }
-}
-
-impl Default for Running {
-    fn default() -> Self {
-        let shards = std::array::from_fn(|_| Mutex::new(HashTable::new()));
-        Self { key: RandomState::new(), shards }
-    }
-}
-
-impl fmt::Debug for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").finish_non_exhaustive()
     }
 }

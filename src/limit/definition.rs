@@ -208,8 +208,9 @@ impl Limit {
     ///
     /// A request that settles nothing has cost nothing, be it cancelled, refused by a policy or served
     /// by a handler that knows of no reservation: set this for routes that settle, and another limit
-    /// on how many requests there may be. Rate-limit headers count the estimate. Only a gate whose
-    /// limits are all counted in memory takes it.
+    /// on how many requests there may be. Rate-limit headers count the estimate. So does a server
+    /// where the limit is [shared](Limit#method.shared), until the request is settled: that is done
+    /// beside it.
     ///
     /// ```
     /// use keygate::{Limit, Quota};

@@ -9,6 +9,7 @@ use super::cell::LimitError;
 use super::definition::{IPV6_PREFIX, default_table, ipv6_prefix, table};
 use super::identity::Identity;
 use super::quota::Quota;
+use super::remote::Tally;
 use super::table::Table;
 use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 
@@ -18,6 +19,9 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 /// common count for those whose address is not known. They never count against the key or tenant
 /// that a credential names, so nobody can use up another's quota by failing in its name. Clones
 /// share the count.
+///
+/// Each process counts by itself, so an attacker has as many budgets as there are nodes, unless they
+/// share one: with the feature `redis`, `FailureBudget::shared`.
 ///
 /// Guesses that come from many addresses are bounded [per prefix](Self::per_prefix) of a key.
 ///
@@ -36,30 +40,30 @@ use crate::{ConfigError, Rejection, RejectionKind, Timestamp};
 /// [`fail`](Self::fail).
 #[derive(Clone, Debug)]
 pub struct FailureBudget {
-    pub(super) table: Arc<Table>,
-    pub(super) quota: Quota,
+    pub(super) addresses: Count,
     ipv6_prefix: u8,
     before_verification: bool,
-    per_prefix: Option<PerPrefix>,
+    /// By what may be shown of a key.
+    pub(super) prefixes: Option<Count>,
 }
 
-/// What is counted by what may be shown of a key.
+/// Where failures are counted.
 #[derive(Clone, Debug)]
-struct PerPrefix {
-    table: Arc<Table>,
-    quota: Quota,
+pub(super) struct Count {
+    pub(super) table: Arc<Table>,
+    pub(super) quota: Quota,
+    /// By many machines besides.
+    pub(super) tally: Option<Arc<Tally>>,
 }
 
 impl FailureBudget {
     /// `quota` failures for each address; those beyond are answered 429.
     pub fn new(quota: Quota) -> Self {
-        let table = default_table();
         Self {
-            table,
-            quota,
+            addresses: Count::new(quota),
             ipv6_prefix: IPV6_PREFIX,
             before_verification: false,
-            per_prefix: None,
+            prefixes: None,
         }
     }
 
@@ -93,7 +97,7 @@ impl FailureBudget {
     /// ```
     #[must_use]
     pub fn per_prefix(mut self, quota: Quota) -> Self {
-        self.per_prefix = Some(PerPrefix { table: default_table(), quota });
+        self.prefixes = Some(Count::new(quota));
         self
     }
 
@@ -104,7 +108,7 @@ impl FailureBudget {
     ///
     /// When it is 0 or above 2^30.
     pub fn capacity(mut self, addresses: usize) -> Result<Self, ConfigError> {
-        self.table = table(addresses)?;
+        self.addresses.table = table(addresses)?;
         Ok(self)
     }
 
@@ -170,8 +174,8 @@ impl FailureBudget {
         prefix: impl FnOnce() -> Option<String>,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        let by_prefix = match &self.per_prefix {
-            Some(per_prefix) => per_prefix.record(prefix(), now),
+        let by_prefix = match &self.prefixes {
+            Some(prefixes) => prefixes.record_prefix(prefix(), now),
             None => Ok(None),
         };
         let by_address = self.record(address, now);
@@ -193,7 +197,7 @@ impl FailureBudget {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
-        record(&self.table, &self.identity(address), &self.quota, now)
+        self.addresses.record(&self.identity(address), now)
     }
 
     /// How long the address must wait, if it has used up its budget; an unknown one never, for it is
@@ -210,13 +214,7 @@ impl FailureBudget {
         if address.is_none() {
             return Ok(None);
         }
-        let found = self.table.find(&self.identity(address), &self.quota)?;
-        let Some(cell) = found else { return Ok(None) };
-        let mut counter = cell.lock()?;
-        let answer = wait(counter.decide(&self.quota, now, 1).1);
-        // Keeps what the clock has done: only so does the wait end when the clock was set back.
-        counter.take(&self.quota, now, 0);
-        Ok(answer)
+        self.addresses.exhausted(&self.identity(address), now)
     }
 
     fn identity(&self, address: Option<IpAddr>) -> Identity<'static> {
@@ -224,32 +222,53 @@ impl FailureBudget {
     }
 }
 
-impl PerPrefix {
-    fn record(
+impl Count {
+    fn new(quota: Quota) -> Self {
+        Self { table: default_table(), quota, tally: None }
+    }
+
+    fn record_prefix(
         &self,
         prefix: Option<String>,
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
         let Some(prefix) = prefix else { return Ok(None) };
-        record(&self.table, &Identity::Text(prefix.into()), &self.quota, now)
+        self.record(&Identity::Text(prefix.into()), now)
     }
-}
 
-/// Takes one, and tells how long to wait where there is none.
-fn record(
-    table: &Table,
-    identity: &Identity<'_>,
-    quota: &Quota,
-    now: Timestamp,
-) -> Result<Option<Duration>, LimitError> {
-    let mut cell = table.cell(identity, quota, now)?;
-    loop {
-        let mut counter = cell.lock()?;
-        if !counter.is_evicted() {
-            return Ok(wait(counter.take(quota, now, 1)));
+    /// Takes one, and tells how long to wait where there is none. What is one too many here is not told
+    /// to others.
+    fn record(&self, who: &Identity<'_>, now: Timestamp) -> Result<Option<Duration>, LimitError> {
+        let here = self.take(who, now)?;
+        let there = || self.tally.as_ref().and_then(|tally| tally.fail(who, &self.quota));
+        Ok(here.or_else(there))
+    }
+
+    fn take(&self, who: &Identity<'_>, now: Timestamp) -> Result<Option<Duration>, LimitError> {
+        let mut cell = self.table.cell(who, &self.quota, now)?;
+        loop {
+            let mut counter = cell.lock()?;
+            if !counter.is_evicted() {
+                return Ok(wait(counter.take(&self.quota, now, 1)));
+            }
+            drop(counter);
+            cell = self.table.readmit(&cell, now)?;
         }
+    }
+
+    fn exhausted(
+        &self,
+        who: &Identity<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, LimitError> {
+        let there = || self.tally.as_ref().and_then(|tally| tally.used_up(who, &self.quota));
+        let Some(cell) = self.table.find(who, &self.quota)? else { return Ok(there()) };
+        let mut counter = cell.lock()?;
+        let here = wait(counter.decide(&self.quota, now, 1).1);
+        // Keeps what the clock has done: only so does the wait end when the clock was set back.
+        counter.take(&self.quota, now, 0);
         drop(counter);
-        cell = table.readmit(&cell, now)?;
+        Ok(here.or_else(there))
     }
 }
 

@@ -55,10 +55,6 @@ impl Limits {
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_unstable_by_key(|index| all[*index].table().id());
         let remote = all.iter().find_map(|limit| limit.remote.clone());
-        if let Some(limit) = all.iter().find(|limit| limit.is_settled_later() && remote.is_some()) {
-            let reason = "settled later, in a gate with a limit that many machines share";
-            return Err(ConfigError::invalid("limit", limit.shown_name(), reason));
-        }
         Ok(Self { all, order: order.into(), remote })
     }
 
@@ -191,12 +187,12 @@ fn decide(
     let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
     // A request must wait for the last of its limits.
     let answer = asked.max().unwrap_or(Answer::Admitted);
-    let mut holds = Vec::new();
+    let mut holds = Holds::default();
     for (claim, counter) in locked.iter_mut().flatten() {
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
         if claim.limit.is_settled_later() {
-            holds.push(claim.hold(counter));
+            holds.here.push(claim.hold(counter));
         }
         standings.push(claim.standing(decision, now));
     }
@@ -258,9 +254,9 @@ impl Claim<'_> {
 
 impl Verdict {
     /// Nothing was taken, and so nothing is held, of a request that is denied.
-    fn holding(self, holds: Vec<Hold>) -> Self {
+    pub(super) fn holding(self, holds: Holds) -> Self {
         match self {
-            Self::Admitted if !holds.is_empty() => Self::Reserved(Box::new(Holds::new(holds))),
+            Self::Admitted if !holds.is_empty() => Self::Reserved(Box::new(holds)),
             other => other,
         }
     }

@@ -37,6 +37,7 @@ pub mod redis;
 #[cfg_attr(not(feature = "redis"), path = "remote_off.rs")]
 mod remote;
 mod reservation;
+mod running;
 mod seats;
 mod standing;
 mod table;
@@ -56,6 +57,6 @@ pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use concurrency::{Busy, Concurrencies};
 pub(crate) use limits::{Limits, Verdict};
-pub(crate) use remote::{CountError, Counted, Pending};
+pub(crate) use remote::{Counted, Pending};
 pub(crate) use reservation::Holds;
 pub(crate) use seats::Seats;

@@ -11,6 +11,7 @@ use super::standing::Standings;
 use crate::Timestamp;
 
 pub(crate) use super::redis::{CountError, Counted, Pending};
+pub(super) use super::redis::{Desk, Permit, Settling, Tally, Turn, enter};
 
 /// Where a limit is counted.
 #[derive(Clone, Debug)]

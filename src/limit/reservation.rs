@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::cell::{Cell, LimitError};
 use super::quota::Quota;
+use super::remote::Settling;
 use super::table::Table;
 use crate::{Clock, Timestamp};
 
@@ -67,7 +68,7 @@ impl Reservation {
 
     /// The most that a limit has reserved.
     pub fn estimate(&self) -> u64 {
-        self.0.holds.0.iter().map(|hold| hold.cost).max().unwrap_or(0)
+        self.0.holds.costs().max().unwrap_or(0)
     }
 
     /// Adds `cost` to what the request has spent, to be settled when the last clone is gone: for
@@ -90,9 +91,7 @@ impl Reservation {
 impl Ledger {
     fn settle(&self, cost: u64) {
         if !self.settled.swap(true, Ordering::Relaxed) {
-            let now = self.clock.now();
-            // A counter that can't be used lets nobody in any more: nothing is owed to it.
-            self.holds.0.iter().for_each(|hold| drop(hold.settle(now, cost)));
+            self.holds.settle(self.clock.now(), cost);
         }
     }
 }
@@ -111,12 +110,27 @@ impl fmt::Debug for Reservation {
 }
 
 /// What the limits of one gate hold of a request's estimate.
-#[derive(Debug)]
-pub(crate) struct Holds(Vec<Hold>);
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    pub(super) here: Vec<Hold>,
+    /// Where many machines count.
+    pub(super) there: Option<Settling>,
+}
 
 impl Holds {
-    pub(super) fn new(holds: Vec<Hold>) -> Self {
-        Self(holds)
+    pub(super) fn is_empty(&self) -> bool {
+        self.here.is_empty() && self.there.is_none()
+    }
+
+    fn costs(&self) -> impl Iterator<Item = u64> {
+        let there = self.there.iter().flat_map(Settling::costs);
+        self.here.iter().map(|hold| hold.cost).chain(there)
+    }
+
+    /// A counter that can't be used lets nobody in any more: nothing is owed to it.
+    fn settle(&self, now: Timestamp, cost: u64) {
+        self.here.iter().for_each(|hold| drop(hold.settle(now, cost)));
+        self.there.iter().for_each(|there| there.settle(cost));
     }
 }
 

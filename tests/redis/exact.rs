@@ -142,7 +142,7 @@ async fn waits_as_told(url: &str) {
 }
 
 /// What the server answers to a command.
-async fn ask<T: redis::FromRedisValue>(url: &str, command: &str) -> T {
+pub(crate) async fn ask<T: redis::FromRedisValue>(url: &str, command: &str) -> T {
     let client = redis::Client::open(url).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut words = command.split(' ');

@@ -5,12 +5,15 @@ mod cluster;
 #[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod copies;
 mod exact;
+mod failing;
 mod faults;
 mod feed;
 mod leased;
 mod node;
 mod nodes;
 mod proxy;
+mod reserved;
+mod running;
 mod scripts;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,13 +28,29 @@ type Private = fn();
 
 fn main() {
     let services = Services::default();
-    let shared = [exact::TESTS, scripts::TESTS, leased::TESTS, nodes::TESTS];
+    let shared = [
+        exact::TESTS,
+        scripts::TESTS,
+        leased::TESTS,
+        nodes::TESTS,
+        reserved::TESTS,
+        running::TESTS,
+        failing::TESTS,
+    ];
     let mut trials: Vec<_> = shared
         .into_iter()
         .flatten()
         .map(|(name, test)| on_shared(&services, name, *test))
         .collect();
-    let private = [faults::TESTS, cluster::TESTS, feed::TESTS].into_iter().flatten();
+    let private = [
+        faults::TESTS,
+        cluster::TESTS,
+        feed::TESTS,
+        reserved::FAULTS,
+        running::FAULTS,
+        failing::FAULTS,
+    ];
+    let private = private.into_iter().flatten();
     trials.extend(private.map(|(name, test)| on_private(name, *test)));
     #[cfg(all(feature = "axum", feature = "postgres", feature = "sqlite"))]
     trials.extend(copies::TESTS.iter().map(|(name, test)| on_private(name, *test)));

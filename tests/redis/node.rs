@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
+use keygate::limit::Reservation;
 use keygate::limit::redis::{RedisCounters, Shared};
 use keygate::store::{KeyAdmin, MemoryStore};
 use keygate::{
@@ -103,19 +104,24 @@ pub(crate) async fn gate(
     limits: impl IntoIterator<Item = Limit>,
     clock: Option<impl Clock>,
 ) -> Authenticator {
-    let store = MemoryStore::new();
-    for n in 0..10 {
-        let digest = key(&format!("t{n}")).digest();
-        let tenant = Tenant::new(format!("t{n}").as_str());
-        store.insert(KeyRecord::new(format!("k{n}").as_str(), digest, tenant)).await.unwrap();
-    }
-    let layer = AuthLayer::new(store);
+    let layer = layer().await;
     let layer = limits.into_iter().fold(layer, |layer, limit| layer.limit(limit).unwrap());
     let layer = match clock {
         Some(clock) => layer.clock(clock),
         None => layer,
     };
     layer.into_authenticator()
+}
+
+/// A gate without limits that knows them.
+pub(crate) async fn layer() -> AuthLayer {
+    let store = MemoryStore::new();
+    for n in 0..10 {
+        let digest = key(&format!("t{n}")).digest();
+        let tenant = Tenant::new(format!("t{n}").as_str());
+        store.insert(KeyRecord::new(format!("k{n}").as_str(), digest, tenant)).await.unwrap();
+    }
+    AuthLayer::new(store)
 }
 
 /// The key of the tenant `t0` to `t9`.
@@ -127,7 +133,7 @@ fn key(tenant: &str) -> &'static KeyToken {
     &KEYS[tenant[1..].parse::<usize>().unwrap()]
 }
 
-fn head(tenant: &str, cost: u64) -> Parts {
+pub(crate) fn head(tenant: &str, cost: u64) -> Parts {
     let request = http::Request::get("/").header("x-api-key", key(tenant).reveal());
     request.header("x-cost", cost.to_string()).body(()).unwrap().into_parts().0
 }
@@ -142,6 +148,11 @@ pub(crate) async fn call(gate: &Authenticator, tenant: &str, cost: u64) -> Told 
         kind: rejection.map(|why| why.kind()),
         standings: outcome.standings.as_slice().to_vec(),
     }
+}
+
+/// What a request holds that is let in.
+pub(crate) async fn reserve(gate: &Authenticator, tenant: &str, cost: u64) -> Option<Reservation> {
+    gate.authenticate(&head(tenant, cost)).await.reservation
 }
 
 /// An error and what it came from.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keygate::limit::Reservation;
 use keygate::{Authenticator, ManualClock, Quota, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -13,11 +14,12 @@ use crate::{Shared, wait};
 pub(crate) const TESTS: &[(&str, Shared)] = &[
     ("scripts::decide_as_memory_does_at_any_time", at_any_time),
     ("scripts::give_back_what_was_taken", |url| wait(give_back(url))),
+    ("scripts::settle_as_memory_does_at_any_time", settle_at_any_time),
 ];
 
 const COUNT: &str = include_str!("../../src/limit/redis/scripts/count.lua");
 const TAKE: &str = include_str!("../../src/limit/redis/scripts/take.lua");
-const UNDO: &str = include_str!("../../src/limit/redis/scripts/undo.lua");
+const SETTLE: &str = include_str!("../../src/limit/redis/scripts/settle.lua");
 
 /// The time comes as the last argument instead of from the server.
 fn script(body: &str) -> redis::Script {
@@ -61,15 +63,29 @@ impl Both {
     }
 
     async fn undo(&mut self, now: u64, cost: u64, taken: u64) {
-        let (script, arguments) = (script(UNDO), self.arguments());
+        self.settle(now, [cost, taken, 0]).await;
+    }
+
+    /// What is given back, when that was taken, and what is taken besides.
+    async fn settle(&mut self, now: u64, rest: [u64; 3]) {
+        let (script, arguments) = (script(SETTLE), self.arguments());
         let mut call = script.key(&self.key);
-        call.arg(&arguments[..]).arg(cost).arg(taken).arg(now);
+        call.arg(&arguments[..]).arg(&rest[..]).arg(now);
         let _: u64 = call.invoke_async(&mut self.connection).await.unwrap();
     }
 
     async fn expect(&self, now: u64, cost: u64) -> bool {
         self.clock.set(Timestamp::from_nanos(now * 1_000));
         call(&self.memory, "t0", cost).await.is_admitted()
+    }
+
+    /// True when both have as much left, which neither has changed then.
+    async fn admits_as_memory_does(&mut self, now: u64) -> bool {
+        let left = call(&self.memory, "t0", 0).await.one().remaining;
+        let (is_there, state) = self.take(now, left).await;
+        self.settle(now, [left, state[0], 0]).await;
+        let (is_more_there, _) = self.take(now, left + 1).await;
+        is_there && !is_more_there
     }
 
     /// How much is left at `now`: the most that is admitted.
@@ -163,4 +179,64 @@ async fn give_back(url: &str) {
     assert!(fixed.take(later, 60).await.0);
     fixed.undo(later, 60, START).await;
     assert_eq!(fixed.left(later).await, 40);
+}
+
+/// A request: how long after the last one, what it reserves, how many requests later it is settled, and
+/// what it has spent; in parts of a window and of a limit of a million.
+fn any_reservation() -> impl Strategy<Value = (u64, u64, usize, u64)> {
+    let step = prop_oneof![4 => 0..400_000_u64, 1 => 0..3_000_000_u64];
+    (step, 0..=700_000_u64, 0..6_usize, 0..=1_000_000_u64)
+}
+
+/// What a request holds in both places.
+struct Held {
+    rounds: usize,
+    reservation: Reservation,
+    cost: u64,
+    taken: u64,
+    spent: u64,
+}
+
+fn settle_at_any_time(url: &str) {
+    let mut runner =
+        TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let calls = prop::collection::vec(any_reservation(), 1..40);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runner.run(&(any_quota(), calls), |(quota, calls)| {
+        runtime.block_on(async {
+            let mut both = Both::new(url, quota).await;
+            both.memory = gate([limit(quota).settle_later()], Some(both.clock.clone())).await;
+            let part =
+                |part: u64, whole: u64| (u128::from(part) * u128::from(whole) / 1_000_000) as u64;
+            let (mut now, mut all) = (1_700_000_000_000_000_u64, Vec::<Held>::new());
+            for (step, estimate, rounds, spent) in calls {
+                now += part(step, quota.window().as_micros() as u64);
+                both.clock.set(Timestamp::from_nanos(now * 1_000));
+                for held in all.extract_if(.., |held| held.rounds == 0) {
+                    let (back, more) = (
+                        held.cost.saturating_sub(held.spent),
+                        held.spent.saturating_sub(held.cost),
+                    );
+                    both.settle(now, [back, held.taken, more]).await;
+                    held.reservation.commit(held.spent);
+                }
+                all.iter_mut().for_each(|held| held.rounds -= 1);
+                let cost = part(estimate, quota.limit());
+                let (admitted, state) = both.take(now, cost).await;
+                let reservation = reserve(&both.memory, "t0", cost).await;
+                prop_assert_eq!(admitted, reservation.is_some(), "{:?} at {}", quota, now);
+                let spent = part(spent, quota.limit());
+                all.extend(reservation.map(|reservation| Held {
+                    rounds,
+                    reservation,
+                    cost,
+                    taken: state[0],
+                    spent,
+                }));
+                prop_assert_eq!(both.admits_as_memory_does(now).await, true);
+            }
+            Ok(())
+        })
+    });
+    done.unwrap();
 }

@@ -12,6 +12,7 @@ use super::circuit::Circuit;
 use super::keeper::{self, Keeper};
 use super::key::check_prefix;
 use super::link::{Connection, Link};
+use super::permits::SharedPermits;
 use super::shared::{Mode, Shared};
 use super::stats::{Counts, RedisStats};
 use crate::{Clock, ConfigError, SystemClock};
@@ -150,6 +151,12 @@ impl RedisCounters {
         Shared::approximate(self, nodes, percent)
     }
 
+    /// What runs at a time is counted on the server: for
+    /// [`Concurrency::shared`](crate::Concurrency::shared).
+    pub fn permits(&self) -> SharedPermits {
+        SharedPermits::new(self)
+    }
+
     /// What has become of requests so far.
     #[must_use]
     pub fn stats(&self) -> RedisStats {
@@ -222,8 +229,18 @@ impl RedisSetup {
         let Self { connection, prefix, patience, is_cluster, clock, runtime } = self;
         let (circuit, counts) = (Circuit::default(), Counts::default());
         let task = runtime.clone();
-        let link =
-            Link { connection, circuit, counts, clock, runtime, patience, prefix, is_cluster };
+        let told = Arc::default();
+        let link = Link {
+            connection,
+            circuit,
+            counts,
+            clock,
+            runtime,
+            patience,
+            prefix,
+            is_cluster,
+            told,
+        };
         let (link, keeper) = (Arc::new(link), Arc::<Keeper>::default());
         task.spawn(keeper::keep(Arc::downgrade(&link), Arc::downgrade(&keeper)));
         RedisCounters(Arc::new(Inner { link, keeper }))

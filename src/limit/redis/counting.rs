@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::key::Key;
-use super::link::{Link, Trouble};
+use super::grant::{Ask, Entry, Grant};
+use super::link::Trouble;
 use super::part::{Look, Part};
-use super::script::{Call, Taken, taken};
+use super::script::Taken;
+use super::settling::Settling;
 use super::slot::Flight;
 use crate::Timestamp;
 use crate::limit::algorithm::Answer;
 use crate::limit::cell::LimitError;
-use crate::limit::quota::Quota;
-use crate::limit::{Standings, Verdict};
+use crate::limit::{Holds, Permits, Standings, Verdict};
 
 /// How often all is tried again, at most, for a request that others overtake.
 const TURNS: usize = 16;
@@ -43,6 +43,8 @@ pub(crate) enum CountError {
 pub(crate) struct Counted {
     pub(crate) verdict: Result<Verdict, CountError>,
     pub(crate) standings: Standings,
+    /// What it runs by, if it was that which was asked: its limits were not asked yet.
+    pub(crate) permits: Option<Permits>,
 }
 
 /// A count that a server has been asked about.
@@ -52,6 +54,8 @@ pub(crate) type Pending = Pin<Box<dyn Future<Output = Counted> + Send>>;
 pub(crate) struct Counting {
     parts: Vec<Part>,
     now: Timestamp,
+    /// What servers have taken.
+    grants: Vec<Grant>,
 }
 
 /// What can be said without waiting.
@@ -63,7 +67,7 @@ enum Held {
 
 impl Counting {
     pub(crate) fn new(parts: Vec<Part>, now: Timestamp) -> Self {
-        Self { parts, now }
+        Self { parts, now, grants: Vec::new() }
     }
 
     /// Decides the request if nobody has to be asked.
@@ -77,8 +81,7 @@ impl Counting {
             Held::Refused(answer) => answer,
             Held::Wait => return Ok(None),
         };
-        self.tell(answer, standings)?;
-        Ok(Some(answer.into()))
+        self.tell(answer, standings).map(Some)
     }
 
     /// Decides it by asking.
@@ -86,10 +89,11 @@ impl Counting {
         Box::pin(async move {
             let mut standings = Standings::default();
             let verdict = match self.decide().await {
-                Ok(answer) => self.tell(answer, &mut standings).map(|()| answer.into()),
+                Ok(answer) => self.tell(answer, &mut standings),
                 Err(error) => Err(error),
             };
-            Counted { verdict: verdict.inspect_err(|_| self.release()), standings }
+            let verdict = verdict.inspect_err(|_| self.release());
+            Counted { verdict, standings, permits: None }
         })
     }
 
@@ -176,24 +180,25 @@ impl Counting {
     /// Asks for all counts that are on servers; `None` when a server is away, and something else
     /// decides for it now.
     async fn ask_servers(&mut self, deadline: Instant) -> Result<Option<Answer>, CountError> {
-        let mut done: Vec<(Group, u64)> = Vec::new();
+        let mut grants = Vec::new();
         for group in groups(&self.parts) {
-            let taken = match take(&self.parts, &group, deadline).await {
+            let (taken, grant) = match take(&self.parts, &group, deadline).await {
                 Ok(taken) => taken,
                 Err(trouble) => {
-                    undo(&self.parts, &done, deadline).await;
+                    undo(grants, deadline).await;
                     self.fall_back(&group, trouble)?;
                     return Ok(None);
                 }
             };
             let answer = self.learn(&group, &taken);
             if answer != Answer::Admitted {
-                undo(&self.parts, &done, deadline).await;
+                undo(grants, deadline).await;
                 self.release();
                 return Ok(Some(answer));
             }
-            done.push((group, taken.now));
+            grants.push(grant);
         }
+        self.grants = grants;
         Ok(Some(Answer::Admitted))
     }
 
@@ -218,15 +223,18 @@ impl Counting {
     }
 
     /// Tells where the caller stands against all limits that have said so, and keeps what was taken.
-    fn tell(&mut self, answer: Answer, standings: &mut Standings) -> Result<(), CountError> {
+    fn tell(&mut self, answer: Answer, standings: &mut Standings) -> Result<Verdict, CountError> {
+        let (mut here, mut there) = (Vec::new(), Settling::default());
         for part in &mut self.parts {
             match answer {
-                Answer::Admitted => part.keep(),
+                Answer::Admitted => part.keep(&mut here, &mut there),
                 _ => part.look_again(self.now)?,
             }
             part.standing().into_iter().for_each(|standing| standings.push(standing));
         }
-        Ok(())
+        self.grants.drain(..).for_each(|grant| there.hold_on_server(grant.keep()));
+        let there = Some(there).filter(|there| !there.is_empty());
+        Ok(Verdict::from(answer).holding(Holds { here, there }))
     }
 }
 
@@ -249,27 +257,19 @@ fn groups(parts: &[Part]) -> Vec<Group> {
     groups.into_values().collect()
 }
 
-async fn take(parts: &[Part], group: &[usize], deadline: Instant) -> Result<Taken, Trouble> {
-    let claims = claims(parts, group);
-    let Some(link) = link(parts, group) else { return Err(Trouble::Nonsense) };
-    let quotas: Vec<Quota> = claims.iter().map(|(_, quota, _)| *quota).collect();
-    let answer = link.call(&Call::take(claims), deadline).await?;
-    taken(&answer, &quotas).ok_or(Trouble::Nonsense)
+async fn take(
+    parts: &[Part],
+    group: &[usize],
+    deadline: Instant,
+) -> Result<(Taken, Grant), Trouble> {
+    let group = || group.iter().filter_map(|place| parts.get(*place));
+    let link = group().find_map(Part::link).cloned().ok_or(Trouble::Nonsense)?;
+    let entries: Vec<Entry> = group().filter_map(Part::entry).collect();
+    Ask { link, entries }.ask(deadline).await
 }
 
-/// Gives back what the groups before have taken. A server that does not answer keeps it counted.
-async fn undo(parts: &[Part], done: &[(Group, u64)], deadline: Instant) {
-    for (group, at) in done {
-        if let Some(link) = link(parts, group) {
-            let _ = link.call(&Call::undo(claims(parts, group), *at), deadline).await;
-        }
+async fn undo(grants: Vec<Grant>, deadline: Instant) {
+    for grant in grants {
+        grant.undo(deadline).await;
     }
-}
-
-fn claims<'a>(parts: &'a [Part], group: &[usize]) -> Vec<(&'a Key, Quota, u64)> {
-    group.iter().filter_map(|place| parts.get(*place)).filter_map(Part::claim).collect()
-}
-
-fn link<'a>(parts: &'a [Part], group: &[usize]) -> Option<&'a Arc<Link>> {
-    group.first().and_then(|place| parts.get(*place)).and_then(Part::link)
 }

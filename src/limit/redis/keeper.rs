@@ -39,7 +39,8 @@ impl Keeper {
     pub(super) async fn release(&self, link: &Arc<Link>) {
         let end = Instant::now() + WITHIN;
         loop {
-            let more_to_come = self.all().iter().any(|slots| slots.are_in_flight());
+            let in_flight = self.all().iter().any(|slots| slots.are_in_flight());
+            let more_to_come = in_flight || link.is_telling();
             self.settle(link, true).await;
             if !more_to_come || Instant::now() >= end {
                 return;

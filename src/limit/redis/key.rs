@@ -1,5 +1,7 @@
 //! How counts are named on the server.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -34,7 +36,7 @@ impl Digest {
 pub(crate) struct Key {
     pub(super) tag: Digest,
     owner: Digest,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
 }
 
 impl Key {
@@ -55,7 +57,14 @@ impl Key {
         let (tagged, owned) = (tag.text(), owner.text());
         let (most, millis) = (quota.limit(), quota.millis());
         let name = format!("{prefix}{{{tagged}}}:{owned}:{letter}{most}/{millis}:{limit}");
-        Self { tag, owner, name }
+        Self { tag, owner, name: name.into() }
+    }
+
+    /// The permits of `owner` in the limit `limit`, whatever number may run.
+    pub(super) fn of_permits(prefix: &str, tag: Digest, owner: Digest, limit: &str) -> Self {
+        let (tagged, owned) = (tag.text(), owner.text());
+        let name = format!("{prefix}{{{tagged}}}:{owned}:c:{limit}");
+        Self { tag, owner, name: name.into() }
     }
 
     /// Whose it is, for counting it in memory.

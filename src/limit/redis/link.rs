@@ -9,6 +9,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::circuit::Circuit;
@@ -18,6 +19,9 @@ use crate::Clock;
 
 /// Between two probes of a server that was given up: from, up to.
 const PROBES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// How long an answer is waited for by nobody's request.
+const WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a server has not counted something.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +62,38 @@ pub(super) struct Link {
     pub(super) prefix: String,
     /// In a cluster a script may only touch keys of one slot.
     pub(super) is_cluster: bool,
+    /// One handle for each script that is under way and that no request waits for.
+    pub(super) told: Arc<()>,
 }
 
 impl Link {
+    /// Runs a script that no request waits for. It is tried once: a script whose answer was lost may
+    /// have run, and what is given back twice would be granted twice.
+    pub(super) fn tell(self: &Arc<Self>, call: Call) -> JoinHandle<bool> {
+        self.runtime.spawn(self.telling(call))
+    }
+
+    /// The same, for a task of the caller's: true when the server has answered.
+    pub(super) fn telling(
+        self: &Arc<Self>,
+        call: Call,
+    ) -> impl Future<Output = bool> + Send + use<> {
+        let (link, token) = (Arc::clone(self), Arc::clone(&self.told));
+        async move {
+            let is_told = link.call(&call, Instant::now() + WITHIN).await.is_ok();
+            if !is_told {
+                link.counts.unsettled.add(1);
+            }
+            drop(token);
+            is_told
+        }
+    }
+
+    /// True while a server is being [told](Self::tell) something.
+    pub(super) fn is_telling(&self) -> bool {
+        Arc::strong_count(&self.told) > 1
+    }
+
     /// The node's monotonic time in nanoseconds.
     pub(super) fn now(&self) -> u64 {
         u64::try_from(self.clock.monotonic_exact().as_nanos()).unwrap_or(u64::MAX)

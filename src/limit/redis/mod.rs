@@ -9,7 +9,8 @@
 //! All windows are the server's, told by its clock. A node's wall clock never matters; its monotonic
 //! clock measures how long a slice is good, from before it was asked for. `Remaining` and `Reset`
 //! mean the same in every mode: inside a window of a fixed-window quota, what one node tells a caller
-//! to be left never grows, and `Reset` is the end of the server's window.
+//! to be left never grows, except by what [estimates](#estimates) give back, and `Reset` is the end of
+//! the server's window.
 //!
 //! A request that has several limits is counted by all of them or by none, wherever they are counted.
 //! What this process can decide it decides first, and does not ask the server for a request that it
@@ -60,6 +61,43 @@
 //! | slower than the patience | [`Away`] | slices that come late are spent, else [`Away`] | [`Away`] after a batch |
 //! | a node is killed | nothing | its slices are lost until the window ends: at most half of what was left, and no more than 256 or what it needs in a 24th of the window | up to a batch of it is not counted |
 //!
+//! # Estimates
+//!
+//! A limit that is [settled later](crate::Limit::settle_later) takes the estimate where it takes any
+//! cost: exact limits on the server, by the script that decides, leased ones from the node's slice,
+//! approximate ones ahead of the server. What was not spent goes back there, into the window that it
+//! was taken from, or nowhere; what was spent besides is taken as far as the limit goes. The server is
+//! told by a task, so no answer waits for it; [`RedisCounters::release`] does. A request that is
+//! dropped while the server decides gets its estimate back when the answer comes.
+//!
+//! | fault | what becomes of an estimate |
+//! | --- | --- |
+//! | the server is away when it is settled | an exact one stays taken until the window ends, and what was spent besides is not taken: [`RedisStats::unsettled`] counts these. It is told once, since a script whose answer was lost may have run, and a rest that is given back twice would be granted twice. Leased and approximate ones settle in the node |
+//! | a node is killed | it stays taken until the window ends, or until a bucket has leaked it |
+//! | the server is back without what it knew | its rest goes back all the same: with it, that window grants one more limit at most, as without |
+//!
+//! A rest that goes back is granted to others, and what was spent beyond an estimate has been spent: by
+//! that a limit may be exceeded, in all modes and in memory too. So let an estimate be the most that a
+//! request is likely to cost.
+//!
+//! # What runs at a time
+//!
+//! A [`Concurrency`](crate::Concurrency) is [shared](crate::Concurrency::shared) too. A request that
+//! runs is a permit on the server, with a [lease](SharedPermits::lease) that the node renews; it is
+//! given back by name, so that telling twice or late does no harm.
+//!
+//! | fault | what becomes of it |
+//! | --- | --- |
+//! | the server is killed or frozen | new requests: [`Away`], and each node knows what it runs itself |
+//! | it is back before a lease has ended | it knows what runs; what was let run meanwhile it is told within a third of a lease |
+//! | it is back later, or without what it knew | it is told what runs within a third of a lease; new requests may run beside that |
+//! | a node is killed | what it ran is counted until its lease ends |
+//!
+//! # Failed authentications
+//!
+//! A [`FailureBudget`](crate::FailureBudget::shared) is counted beside the answers: all nodes together
+//! let at most one failure for each node pass beyond it.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), keygate::ConfigError> {
 //! use keygate::limit::redis::{Away, RedisCounters};
@@ -78,25 +116,36 @@
 mod circuit;
 mod counters;
 mod counting;
+mod desk;
+mod entering;
+mod grant;
 mod keeper;
 mod key;
 mod link;
 mod pace;
 mod part;
+mod permits;
 mod script;
+mod settling;
 mod shared;
 mod slice;
 mod slot;
 mod slots;
 mod stats;
+mod tally;
 
 pub use counters::{RedisCounters, RedisSetup};
+pub use permits::SharedPermits;
 pub use shared::{Away, Shared};
 pub use stats::RedisStats;
 
 pub(crate) use counting::{CountError, Counted, Counting, Pending};
+pub(crate) use desk::{Desk, Permit};
+pub(crate) use entering::{Turn, enter};
 pub(crate) use part::Part;
+pub(crate) use settling::Settling;
 pub(crate) use shared::Counter;
+pub(crate) use tally::Tally;
 
 #[cfg(test)]
 mod tests;

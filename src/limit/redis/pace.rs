@@ -18,6 +18,11 @@ impl Pace {
         self.asked = self.asked.saturating_add(cost);
     }
 
+    /// What was asked for as an estimate, and not spent.
+    pub(super) fn forget(&mut self, rest: u64) {
+        self.asked = self.asked.saturating_sub(rest);
+    }
+
     /// For a whole window, seen from `now`. A few requests in a moment say little: what is seen counts
     /// by how long it was looked at.
     pub(super) fn per_window(&self, window: u64, now: u64) -> u64 {

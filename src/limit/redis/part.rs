@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::counting::CountError;
+use super::grant::Entry;
 use super::key::{Digest, Key};
 use super::link::{Link, Trouble};
 use super::script::Taken;
+use super::settling::{HeldSlice, Settling};
 use super::shared::{Away, Count, Counter, share};
 use super::slice;
 use super::slot::{Flight, Slot};
@@ -15,6 +17,7 @@ use crate::limit::algorithm::{self, Answer, Decision, State};
 use crate::limit::cell::{Cell, LimitError};
 use crate::limit::identity::Identity;
 use crate::limit::quota::Quota;
+use crate::limit::reservation::Hold;
 use crate::limit::table::Table;
 use crate::limit::{Limit, LimitName, Standing};
 
@@ -33,6 +36,7 @@ pub(crate) struct Part {
     name: LimitName,
     quota: Quota,
     cost: u64,
+    is_settled_later: bool,
     table: Arc<Table>,
     counter: Option<Arc<Counter>>,
     place: Place,
@@ -57,9 +61,11 @@ enum Place {
     Open,
 }
 
-/// What was taken, and can be given back.
+/// What was taken here, and can be given back.
 enum Held {
-    Memory,
+    /// At this moment.
+    Memory(Timestamp),
+    /// Of this window of the server's.
     Slice(u64),
 }
 
@@ -93,7 +99,19 @@ impl Part {
         cost: u64,
     ) -> Self {
         let (name, table) = (limit.shown_name().clone(), Arc::clone(limit.table()));
-        Self { name, quota, cost, table, counter, place, held: None, told: None, waits: 0 }
+        let is_settled_later = limit.is_settled_later();
+        Self {
+            name,
+            quota,
+            cost,
+            is_settled_later,
+            table,
+            counter,
+            place,
+            held: None,
+            told: None,
+            waits: 0,
+        }
     }
 
     pub(super) fn link(&self) -> Option<&Arc<Link>> {
@@ -115,11 +133,11 @@ impl Part {
         (Arc::as_ptr(link).addr(), tag)
     }
 
-    pub(super) fn claim(&self) -> Option<(&Key, Quota, u64)> {
-        match &self.place {
-            Place::Server { key, .. } => Some((key, self.quota, self.cost)),
-            _ => None,
-        }
+    /// What it asks of the server.
+    pub(super) fn entry(&self) -> Option<Entry> {
+        let Place::Server { key, .. } = &self.place else { return None };
+        let (quota, cost, is_settled_later) = (self.quota, self.cost, self.is_settled_later);
+        Some(Entry { key: key.clone(), quota, cost, is_settled_later, taken: 0 })
     }
 
     /// What the limit says of the request. Takes nothing.
@@ -159,8 +177,10 @@ impl Part {
         match &mut self.place {
             Place::Memory { cell, quota } => {
                 readmit(cell, &self.table, now)?;
-                let decision = cell.lock()?.take(quota, now, self.cost);
-                self.held = (decision.answer == Answer::Admitted).then_some(Held::Memory);
+                let mut counter = cell.lock()?;
+                let decision = counter.take(quota, now, self.cost);
+                let is_taken = decision.answer == Answer::Admitted;
+                self.held = is_taken.then(|| Held::Memory(counter.last()));
                 self.told = Some(with_reset(decision, now));
                 Ok(self.held.is_some())
             }
@@ -193,9 +213,9 @@ impl Part {
     /// Gives back what was taken, unless it is to be [kept](Self::keep).
     pub(super) fn release(&mut self, now: Timestamp) {
         match (self.held.take(), &self.place) {
-            (Some(Held::Memory), Place::Memory { cell, quota }) => {
+            (Some(Held::Memory(taken)), Place::Memory { cell, quota }) => {
                 if let Ok(mut counter) = cell.lock() {
-                    counter.give_back(quota, now, now, self.cost);
+                    counter.give_back(quota, now, taken, self.cost);
                 }
             }
             (Some(Held::Slice(number)), Place::Slice(slot)) => {
@@ -207,8 +227,21 @@ impl Part {
         }
     }
 
-    pub(super) fn keep(&mut self) {
-        self.held = None;
+    /// The request pays for what was taken here, at once or when it is settled.
+    pub(super) fn keep(&mut self, here: &mut Vec<Hold>, there: &mut Settling) {
+        let held = self.held.take().filter(|_| self.is_settled_later);
+        match (held, &self.place) {
+            (Some(Held::Memory(taken)), Place::Memory { cell, quota }) => {
+                let (table, cell) = (Arc::clone(&self.table), Arc::clone(cell));
+                here.push(Hold { table, cell, quota: *quota, taken, cost: self.cost });
+            }
+            (Some(Held::Slice(number)), Place::Slice(slot)) => {
+                let Some(link) = self.link().cloned() else { return };
+                let (slot, cost) = (Arc::clone(slot), self.cost);
+                there.hold_slice(HeldSlice { slot, link, number, cost });
+            }
+            _ => {}
+        }
     }
 
     /// The flight that renews its slice, if that is not enough.

@@ -1,6 +1,6 @@
 //! The scripts that the server runs.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use redis::{Cmd, Script};
 
@@ -9,22 +9,25 @@ use super::slice::{Question, Reply};
 use crate::limit::algorithm::State;
 use crate::limit::quota::{Algorithm, Quota};
 
-/// A script, with the clock and the arithmetic that all of them share.
+/// A script, with the clock and what it shares with others.
 macro_rules! script {
-    ($file:literal) => {
+    ($shared:literal, $file:literal) => {
         LazyLock::new(|| {
             Source::new(concat!(
                 include_str!("scripts/time.lua"),
-                include_str!("scripts/count.lua"),
+                include_str!($shared),
                 include_str!($file)
             ))
         })
     };
 }
 
-static TAKE: LazyLock<Source> = script!("scripts/take.lua");
-static UNDO: LazyLock<Source> = script!("scripts/undo.lua");
-static SLICE: LazyLock<Source> = script!("scripts/slice.lua");
+static TAKE: LazyLock<Source> = script!("scripts/count.lua", "scripts/take.lua");
+static SETTLE: LazyLock<Source> = script!("scripts/count.lua", "scripts/settle.lua");
+static SLICE: LazyLock<Source> = script!("scripts/count.lua", "scripts/slice.lua");
+static ENTER: LazyLock<Source> = script!("scripts/permit.lua", "scripts/enter.lua");
+static RENEW: LazyLock<Source> = script!("scripts/permit.lua", "scripts/renew.lua");
+static LEAVE: LazyLock<Source> = script!("scripts/permit.lua", "scripts/leave.lua");
 
 struct Source {
     text: &'static str,
@@ -40,7 +43,7 @@ impl Source {
 /// What a script is asked: one of several, all of which take keys and numbers.
 pub(super) struct Call {
     source: &'static Source,
-    keys: Vec<String>,
+    keys: Vec<Arc<str>>,
     numbers: Vec<u64>,
 }
 
@@ -54,11 +57,12 @@ impl Call {
         call
     }
 
-    /// Gives back what was taken at `at`, in microseconds.
-    pub(super) fn undo<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, u64)>, at: u64) -> Self {
-        let mut call = Self::new(&UNDO);
-        for (key, quota, cost) in all {
-            call.push(key, &[number(quota.algorithm()), quota.limit(), micros(&quota), cost, at]);
+    /// Gives back what was not spent of what was taken, and takes what was spent besides.
+    pub(super) fn settle<'a>(all: impl IntoIterator<Item = (&'a Key, Quota, Rest)>) -> Self {
+        let mut call = Self::new(&SETTLE);
+        for (key, quota, Rest { back, taken, more }) in all {
+            let (algorithm, window) = (number(quota.algorithm()), micros(&quota));
+            call.push(key, &[algorithm, quota.limit(), window, back, taken, more]);
         }
         call
     }
@@ -73,12 +77,40 @@ impl Call {
         call
     }
 
+    /// Lets a request run by all keys or by none.
+    pub(super) fn enter<'a>(all: impl IntoIterator<Item = Entrance<'a>>) -> Self {
+        let mut call = Self::new(&ENTER);
+        for Entrance { key, limit, lease, node, number, ended } in all {
+            call.push(key, &[limit, lease, node, number, ended.len() as u64]);
+            call.numbers.extend(ended);
+        }
+        call
+    }
+
+    /// Lets permits go on: for each its lease, its node and its number.
+    pub(super) fn renew<'a>(all: impl IntoIterator<Item = (&'a Key, u64, u64, u64)>) -> Self {
+        let mut call = Self::new(&RENEW);
+        for (key, lease, node, number) in all {
+            call.push(key, &[lease, node, number]);
+        }
+        call
+    }
+
+    /// Ends permits: for each its node and its number.
+    pub(super) fn leave<'a>(all: impl IntoIterator<Item = (&'a Key, u64, u64)>) -> Self {
+        let mut call = Self::new(&LEAVE);
+        for (key, node, number) in all {
+            call.push(key, &[node, number]);
+        }
+        call
+    }
+
     fn new(source: &'static Source) -> Self {
         Self { source, keys: Vec::new(), numbers: Vec::new() }
     }
 
     fn push(&mut self, key: &Key, numbers: &[u64]) {
-        self.keys.push(key.name.clone());
+        self.keys.push(Arc::clone(&key.name));
         self.numbers.extend_from_slice(numbers);
     }
 
@@ -97,7 +129,11 @@ impl Call {
     }
 
     fn finish(&self, mut command: Cmd) -> Cmd {
-        command.arg(self.keys.len()).arg(&self.keys).arg(&self.numbers);
+        command.arg(self.keys.len());
+        for key in &self.keys {
+            command.arg(&**key);
+        }
+        command.arg(&self.numbers);
         command
     }
 }
@@ -115,6 +151,30 @@ fn number(algorithm: Algorithm) -> u64 {
 /// The server's clock counts microseconds. A window is a whole number of milliseconds.
 fn micros(quota: &Quota) -> u64 {
     quota.nanos() / 1_000
+}
+
+/// What is to be settled of one count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// Not spent of what was taken, and when that was, by the server's time in microseconds.
+    pub(super) back: u64,
+    pub(super) taken: u64,
+    /// Spent besides.
+    pub(super) more: u64,
+}
+
+/// A permit that is asked for.
+#[derive(Debug)]
+pub(super) struct Entrance<'a> {
+    pub(super) key: &'a Key,
+    /// How many may run.
+    pub(super) limit: u64,
+    /// In microseconds.
+    pub(super) lease: u64,
+    pub(super) node: u64,
+    pub(super) number: u64,
+    /// The node's permits of this key that have ended, and of which the server may not know that.
+    pub(super) ended: Vec<u64>,
 }
 
 /// What taking has come to.

@@ -148,9 +148,9 @@ impl Limit {
     /// two of a service are to count apart, give them names.
     /// A clone under another name counts apart, too.
     ///
-    /// Its quotas are not per calendar month, and no limit of its gate is
-    /// [settled later](Limit::settle_later): a gate refuses both when it is built, and a request whose
-    /// own quota is a calendar month's later.
+    /// Its quotas are not per calendar month: a gate refuses that when it is built, and a request whose
+    /// own quota is a calendar month's later. It may be [settled later](Limit::settle_later); the
+    /// [module](super#estimates) tells how.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), keygate::ConfigError> {

@@ -138,6 +138,8 @@ pub(super) struct Slice {
     units: u64,
     /// Spent and not known to be told.
     spent: u64,
+    /// Given back of what was spent ahead in this window, and not told.
+    back: u64,
     /// How large the last slice was.
     size: u64,
     pace: Pace,
@@ -181,18 +183,19 @@ impl Slice {
         if cost > batch {
             return Look::Alone;
         }
-        if self.spent + cost > window.room {
+        let untold = self.spent.saturating_sub(self.back);
+        if self.spent + cost > window.room.saturating_add(self.back) {
             if self.is_due(terms, window, now) {
                 return Look::Ask;
             }
             let wait = window.over.saturating_sub(now);
             return self.refuse(now, cost, Answer::After(wait));
         }
-        if self.spent + cost > batch {
+        if untold + cost > batch {
             return Look::Ask;
         }
         let is_old = now.saturating_sub(window.heard) >= terms.patience().min(SECOND);
-        Look::Fits(self.spent + cost >= batch.div_ceil(2) || is_old)
+        Look::Fits(untold + cost >= batch.div_ceil(2) || is_old)
     }
 
     fn refuse(&mut self, now: u64, cost: u64, answer: Answer) -> Look {
@@ -227,6 +230,7 @@ impl Slice {
             window.room = terms.limit();
             self.window = Some(window);
             self.shown = terms.limit();
+            self.back = 0;
         }
     }
 
@@ -247,8 +251,40 @@ impl Slice {
         }
         match terms {
             Terms::Leased { .. } => self.units = self.units.saturating_add(cost),
-            Terms::Ahead { .. } => self.spent = self.spent.saturating_sub(cost),
+            Terms::Ahead { .. } => self.back = self.back.saturating_add(cost),
         }
+    }
+
+    /// Gives back what was reserved of the window `number` and not spent.
+    pub(super) fn refund(&mut self, terms: Terms, number: u64, rest: u64) {
+        if self.number() == Some(number) {
+            self.restore(terms, number, rest);
+            self.pace.forget(rest);
+            self.shown = self.shown.saturating_add(rest).min(terms.limit());
+        }
+    }
+
+    /// Takes as much of `cost` as is here, and tells what the server has to take.
+    pub(super) fn take_up_to(&mut self, terms: Terms, now: u64, cost: u64) -> u64 {
+        match terms {
+            Terms::Leased { .. } => {
+                let is_good = self.window.is_some_and(|window| now < window.ends);
+                let fits = if is_good { cost.min(self.units) } else { 0 };
+                self.take(terms, now, fits);
+                cost - fits
+            }
+            Terms::Ahead { .. } => {
+                self.roll(terms, now);
+                let room = self.window.map_or(cost, |window| self.room(window));
+                self.take(terms, now, cost.min(room));
+                0
+            }
+        }
+    }
+
+    /// What is left, as far as is known to who spends ahead.
+    fn room(&self, window: Window) -> u64 {
+        window.room.saturating_add(self.back).saturating_sub(self.spent)
     }
 
     /// The server's window that the slice belongs to.
@@ -261,7 +297,7 @@ impl Slice {
         let window = self.window?;
         let left = match terms {
             Terms::Leased { .. } => self.units.saturating_add(window.room),
-            Terms::Ahead { .. } => window.room.saturating_sub(self.spent),
+            Terms::Ahead { .. } => self.room(window),
         };
         self.shown = self.shown.min(left);
         let end = window.number.saturating_add(1).saturating_mul(terms.window());
@@ -280,7 +316,7 @@ impl Slice {
     }
 
     /// What to ask the server when costs of `need` wait.
-    pub(super) fn question(&self, terms: Terms, now: u64, need: u64) -> Question {
+    pub(super) fn question(&mut self, terms: Terms, now: u64, need: u64) -> Question {
         let units = self.window.filter(|window| now < window.ends).map_or(0, |_| self.units);
         match terms {
             Terms::Leased { .. } => Question {
@@ -289,7 +325,14 @@ impl Slice {
                 least: terms.least(),
                 ..Question::default()
             },
-            Terms::Ahead { .. } => Question { spent: self.spent, ..Question::default() },
+            Terms::Ahead { .. } => {
+                let both = self.spent.min(self.back);
+                self.spent -= both;
+                // What is given back is told once: an answer that is lost may have been counted.
+                let back = std::mem::take(&mut self.back) - both;
+                let of = self.number().unwrap_or_default();
+                Question { spent: self.spent, back, of, ..Question::default() }
+            }
         }
     }
 
@@ -323,7 +366,7 @@ impl Slice {
         }
         let left = reply.left.saturating_mul(1_000);
         if self.number() != Some(reply.number) {
-            (self.units, self.in_vain) = (0, 0);
+            (self.units, self.back, self.in_vain) = (0, 0, 0);
             self.shown = terms.limit();
         }
         self.window = Some(Window {

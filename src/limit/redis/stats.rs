@@ -17,14 +17,21 @@ pub struct RedisStats {
     pub is_away: bool,
     /// Requests that leased and approximate limits let in by themselves.
     pub local: u64,
-    /// Requests refused because the server was away: [`Away::Refuse`](super::Away::Refuse).
+    /// Requests refused because the server was away: [`Away::Refuse`](super::Away::Refuse), and failed
+    /// authentications that could not be counted.
     pub refused: u64,
     /// Limits passed over because it was away: [`Away::Allow`](super::Away::Allow).
     pub allowed: u64,
     /// Limits counted in memory because it was away: [`Away::Share`](super::Away::Share).
     pub shared: u64,
-    /// Units of leased slices that were given back.
+    /// Units that slots have given back: of leased slices, and of reservations that approximate
+    /// limits had told of.
     pub given_back: u64,
+    /// Round trips beside the requests that failed or were not answered in a second, and were to
+    /// settle estimates, to give back what was taken for a request that another limit refused, or to
+    /// tell that one has ended. An estimate stays taken then until its window ends, what was spent
+    /// beyond it is not taken, and a request is taken to run until its lease ends.
+    pub unsettled: u64,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +44,7 @@ pub(super) struct Counts {
     pub(super) allowed: Count,
     pub(super) shared: Count,
     pub(super) given_back: Count,
+    pub(super) unsettled: Count,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +72,7 @@ impl Counts {
             allowed: self.allowed.get(),
             shared: self.shared.get(),
             given_back: self.given_back.get(),
+            unsettled: self.unsettled.get(),
         }
     }
 }

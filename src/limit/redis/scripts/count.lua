@@ -56,9 +56,14 @@ local function turn(count, at)
     local before = count.last >= start - count.window and count.used or 0
     count.used, count.past = 0, before
   end
-  if count.algorithm == FIXED then count.past = 0 end
-  count.used = math.min(count.used, count.limit)
-  count.past = math.min(count.past, count.limit)
+  if count.algorithm == FIXED then
+    -- Nodes that count by themselves may have gone beyond the limit. That is remembered, or what they
+    -- give back would be granted twice.
+    count.past = 0
+  else
+    count.used = math.min(count.used, count.limit)
+    count.past = math.min(count.past, count.limit)
+  end
 end
 
 -- Brings the count to the present. A count of the future is waited for up to a window.
@@ -76,7 +81,7 @@ local function settle(count, now)
 end
 
 local function room(count)
-  if count.algorithm == FIXED then return count.limit - count.used end
+  if count.algorithm == FIXED then return math.max(0, count.limit - count.used) end
   if count.algorithm == SLIDING then
     local past = muldiv(count.past, count.window - count.elapsed, count.window)
     return math.max(0, count.limit - count.used - past)

@@ -18,9 +18,9 @@ for index, key in ipairs(KEYS) do
   local number = (count.last - count.elapsed) / window
   local before = count.used
   if of == number then count.used = math.max(0, count.used - back) end
-  count.used = math.min(limit, count.used + spent)
+  count.used = count.used + spent
 
-  local left = limit - count.used
+  local left = room(count)
   local share = math.max(math.floor(left / SHARE), least)
   local lent = math.min(left, math.max(need, math.min(want, share)))
   count.used = count.used + lent

@@ -10,7 +10,7 @@ fn digest(identity: &Identity<'_>) -> Digest {
 
 fn key(owner: &Identity<'_>, quota: &Quota, limit: &str) -> String {
     let tag = digest(&Identity::Tenant("acme"));
-    Key::new("keygate:", tag, digest(owner), quota, limit).name
+    Key::new("keygate:", tag, digest(owner), quota, limit).name.to_string()
 }
 
 #[test]

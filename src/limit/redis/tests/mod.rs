@@ -30,8 +30,8 @@ impl Server {
         if question.of == number {
             *used = used.saturating_sub(question.back);
         }
-        *used = limit.min(*used + question.spent);
-        let left = limit - *used;
+        *used += question.spent;
+        let left = limit.saturating_sub(*used);
         let share = (left / 2).max(question.least);
         let lent = left.min(question.need.max(question.want.min(share)));
         *used += lent;

@@ -31,6 +31,12 @@ enum Event {
     Restore {
         node: usize,
     },
+    /// A request that was admitted some time ago has spent so much, or more than it has reserved.
+    Settle {
+        node: usize,
+        which: usize,
+        cost: u64,
+    },
     Pass {
         nanos: u64,
     },
@@ -58,6 +64,14 @@ struct Node {
     flight: Option<Flight>,
     waiting: u64,
     last: Option<(u64, u64)>,
+    held: Vec<Held>,
+}
+
+/// What was admitted: in the server's window, and as the node had it.
+struct Held {
+    window: u64,
+    number: u64,
+    cost: u64,
 }
 
 struct Flight {
@@ -88,6 +102,7 @@ impl World {
             flight: None,
             waiting: 0,
             last: None,
+            held: Vec::new(),
         };
         Self {
             terms,
@@ -116,6 +131,7 @@ impl World {
             Event::Lose { node } => self.nodes[node % count].flight = None,
             Event::GiveBack { node } => self.give_back(node % count),
             Event::Restore { node } => self.restore(node % count),
+            Event::Settle { node, which, cost } => self.settle(node % count, which, cost),
             Event::Pass { nanos } => self.now += nanos,
             Event::Brink { nanos } => {
                 let window = bounds(self.terms).1;
@@ -133,6 +149,7 @@ impl World {
             Look::Fits(_) => {
                 node.slice.take(terms, now, cost);
                 node.last = node.slice.number().map(|number| (number, cost));
+                node.held.extend(node.slice.number().map(|number| Held { window, number, cost }));
                 *self.admitted.entry(window).or_default() += cost;
             }
             Look::Ask => node.waiting = node.waiting.saturating_add(cost).min(1_000),
@@ -191,7 +208,31 @@ impl World {
             && *admitted >= cost
         {
             *admitted -= cost;
+            self.nodes[index].held.pop();
             self.nodes[index].slice.restore(self.terms, number, cost);
+        }
+    }
+
+    fn settle(&mut self, index: usize, which: usize, cost: u64) {
+        let now = self.clock(index);
+        let node = &mut self.nodes[index];
+        if node.held.is_empty() {
+            return;
+        }
+        let held = node.held.swap_remove(which % node.held.len());
+        node.last = None;
+        let Some(rest) = held.cost.checked_sub(cost) else {
+            let (most, more) = (bounds(self.terms).0, cost - held.cost);
+            let missing = node.slice.take_up_to(self.terms, now, more);
+            assert!(missing <= more && more <= most.max(more));
+            // What was spent beyond an estimate is nobody's promise: only what is taken counts.
+            return;
+        };
+        *self.admitted.entry(held.window).or_default() -= rest;
+        let is_now = node.slice.number() == Some(held.number);
+        node.slice.refund(self.terms, held.number, rest);
+        if let Some((_, least)) = self.shown[index].as_mut().filter(|_| is_now) {
+            *least = least.saturating_add(rest);
         }
     }
 }
@@ -206,6 +247,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => node.clone().prop_map(|node| Event::GiveBack { node }),
         1 => node.clone().prop_map(|node| Event::Restore { node }),
         1 => (0..4 * MILLI).prop_map(|nanos| Event::Brink { nanos }),
+        3 => (node.clone(), any::<usize>(), 0..8_u64)
+            .prop_map(|(node, which, cost)| Event::Settle { node, which, cost }),
         2 => (node, 0..=MILLI).prop_map(|(node, lag)| Event::Lag { node, lag }),
         2 => (0..2 * MILLI).prop_map(|nanos| Event::Pass { nanos }),
         2 => (0..20 * MILLI).prop_map(|nanos| Event::Pass { nanos }),

@@ -269,3 +269,70 @@ fn a_slot_stays_within_what_is_said_of_it() {
     let slot = size_of::<crate::limit::redis::slot::Slot>() + 16 + 200 + 66 + 16;
     assert!(slot <= 600, "{slot}");
 }
+
+/// Tells the server what a node has spent and given back, and takes in the answer.
+fn tell(slice: &mut Slice, terms: Terms, server: &mut super::Server) {
+    let question = slice.question(terms, 0, 0);
+    let reply = server.answer(terms, question, super::START);
+    slice.learn(terms, question, reply, 0, 0);
+}
+
+#[test]
+fn what_went_beyond_the_limit_is_not_granted_once_more_by_what_comes_back() {
+    let (terms, mut server) = (ahead(20, MINUTE, 10), super::Server::default());
+    let mut nodes = [Slice::default(), Slice::default()];
+    let mut spent = 0;
+    for round in 0..50 {
+        for slice in &mut nodes {
+            tell(slice, terms, &mut server);
+        }
+        for slice in &mut nodes {
+            while matches!(slice.look(terms, 0, 1), Look::Fits(_)) {
+                slice.take(terms, 0, 1);
+                spent += 1;
+            }
+        }
+        assert!(spent <= 20 + 2 * 10, "{spent} after {round} rounds");
+        for slice in &mut nodes {
+            tell(slice, terms, &mut server);
+            let number = slice.number().unwrap();
+            slice.refund(terms, number, 5);
+            spent -= 5;
+        }
+    }
+}
+
+#[test]
+fn a_rest_is_set_against_what_was_not_told_yet() {
+    let terms = ahead(LIMIT, MINUTE, 100);
+    let mut slice = Slice::default();
+    asked(&mut slice, terms, 0, 0, reply(MINUTE, 10, 0));
+    slice.take(terms, 0, 40);
+    slice.refund(terms, 7, 30);
+    let question = slice.question(terms, 0, 0);
+    assert_eq!((question.spent, question.back), (10, 0));
+    slice.refund(terms, 7, 4);
+    slice.learn(terms, question, reply(MINUTE, 20, 0), 0, 0);
+    let question = slice.question(terms, 0, 0);
+    assert_eq!((question.spent, question.back, question.of), (0, 4, 7));
+    assert_eq!(slice.question(terms, 0, 0).back, 0, "it is told once");
+    slice.refund(terms, 6, 4);
+    assert_eq!(slice.question(terms, 0, 0).back, 0, "not of another window");
+}
+
+#[test]
+fn what_was_spent_besides_is_taken_of_the_slice_and_the_rest_is_for_the_server() {
+    let terms = leased(LIMIT, MINUTE);
+    let mut slice = Slice::default();
+    assert_eq!(slice.take_up_to(terms, 0, 9), 9, "it has nothing");
+    asked(&mut slice, terms, 0, 0, reply(MINUTE, 50, 50));
+    assert_eq!(slice.take_up_to(terms, 0, 30), 0);
+    assert_eq!(slice.take_up_to(terms, 0, 30), 10);
+    slice.refund(terms, 7, 20);
+    assert_eq!(slice.take_up_to(terms, MINUTE, 5), 5, "its window is over");
+    let terms = ahead(LIMIT, MINUTE, 10);
+    let mut slice = Slice::default();
+    asked(&mut slice, terms, 0, 0, reply(MINUTE, LIMIT - 15, 0));
+    assert_eq!(slice.take_up_to(terms, 0, 1_000), 0);
+    assert_eq!(slice.question(terms, 0, 0).spent, 15, "no more than there is");
+}
