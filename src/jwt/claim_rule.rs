@@ -71,7 +71,7 @@ impl ClaimRule {
         match &self.0 {
             Rule::Present => !matches!(claim, Value::Null),
             Rule::Text => claim.text().is_some_and(|text| !text.is_empty()),
-            Rule::Number => matches!(claim, Value::Number | Value::Time(_)),
+            Rule::Number => matches!(claim, Value::Number(_)),
             Rule::Texts => {
                 let mut texts = claim.texts().peekable();
                 texts.peek().is_some() && texts.all(|text| text.is_some_and(|t| !t.is_empty()))
