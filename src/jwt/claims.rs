@@ -38,12 +38,15 @@ impl Rules {
         algorithm: Algorithm,
         now: Timestamp,
     ) -> Result<VerifiedToken, JwtError> {
-        let facts = Facts { algorithm: Some(algorithm), ..self.facts(&json)? };
+        let mut facts = self.facts(&json, algorithm)?;
         self.check_time(&facts, now)?;
-        Ok(VerifiedToken::new(Facts { claims: json, ..facts }))
+        facts.claims = json;
+        Ok(VerifiedToken::new(facts))
     }
 
-    fn facts(&self, json: &str) -> Result<Facts, JwtError> {
+    /// The claims' text is still to be added.
+    #[inline(always)]
+    fn facts(&self, json: &str, algorithm: Algorithm) -> Result<Facts, JwtError> {
         let mut claims = Object::default();
         claims.read(json).map_err(unreadable)?;
         self.check_required(&claims)?;
@@ -55,7 +58,7 @@ impl Rules {
         }
         let text = |text: Option<&str>| text.map(|text| Text::of(text, json));
         Ok(Facts {
-            algorithm: None,
+            algorithm: Some(algorithm),
             issuer: text(self.issuer(&claims)?),
             subject: Text::of(self.subject(&claims)?, json),
             tenant: self.tenant(&claims)?,
@@ -157,7 +160,8 @@ impl Rules {
     /// RFC 9068 section 2.2.3 has a space-separated text; lists are common too.
     fn scope(&self, claims: &Object<'_>, json: &str) -> Result<Option<Text>, JwtError> {
         const REASON: &str = "the scopes are neither a space-separated text nor a list of scopes";
-        let Some(value) = self.scope_claims.iter().find_map(|name| claims.get(Name::of(name))) else {
+        let Some(value) = self.scope_claims.iter().find_map(|name| claims.get(Name::of(name)))
+        else {
             return Ok(None);
         };
         let scopes = match value {

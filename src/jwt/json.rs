@@ -95,18 +95,14 @@ impl Member<'_> {
 #[derive(Debug)]
 pub(crate) enum Value<'a> {
     Null,
-    Flag(bool),
-    Number(Number),
+    False,
+    True,
+    Whole(u64),
+    /// 0, or a number that is negative, has a fraction or is very large. Finite.
+    Float(f64),
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
     Object,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Number {
-    Whole(u64),
-    /// Finite.
-    Other(f64),
 }
 
 impl<'a> Object<'a> {
@@ -117,8 +113,8 @@ impl<'a> Object<'a> {
             return Err(JsonError::NoObject);
         }
         reader.members(|reader, name| {
-            self.0.push(Member { tag: Tag::of(&name), name, value: reader.value()? });
-            Ok(())
+            self.0.push(Member { tag: Tag::of(&name), name, value: Value::Null });
+            self.0.last_mut().map_or(Ok(()), |member| reader.value(&mut member.value))
         })?;
         reader.end()?;
         match self.repeats() {
@@ -193,9 +189,9 @@ impl<'a> Value<'a> {
     pub(crate) fn date(&self) -> Option<Timestamp> {
         const NANOS_PER_SEC: f64 = 1e9;
         match self {
-            Self::Number(Number::Whole(secs)) => Some(Timestamp::from_secs(*secs)),
+            Self::Whole(secs) => Some(Timestamp::from_secs(*secs)),
             // `as` saturates.
-            Self::Number(Number::Other(secs)) if *secs >= 0.0 => {
+            Self::Float(secs) if *secs >= 0.0 => {
                 Some(Timestamp::from_nanos((secs * NANOS_PER_SEC) as u64))
             }
             _ => None,

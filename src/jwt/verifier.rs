@@ -3,32 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
+use super::algorithm::Algorithm;
 use super::builder::JwtVerifierBuilder;
 use super::cache::{Seen, TokenCache};
 use super::claims::Rules;
+use super::compact::{Buffers, Parts};
 use super::error::{JwtError, JwtErrorKind};
 use super::header::{Header, is_media_type};
-use super::key::JwtKey;
+use super::key::{Fingerprint, JwtKey};
+use super::keys::KeySet;
 use super::remote::Waiting;
 use super::revocation::Revocations;
 use super::source::KeySource;
 use super::token::VerifiedToken;
 use crate::store::StoreError;
 use crate::{Clock, Timestamp};
-
-/// Bytes of a decoded header that need no allocation.
-const SMALL_HEADER: usize = 256;
-
-/// Bytes of a signature that is not RSA's, rounded up.
-const SMALL_SIGNATURE: usize = 99;
-
-/// Bytes of the longest signature: RSA of 8192 bits.
-///
-/// Rounded up to what the decoder wants for it.
-const MAX_SIGNATURE: usize = 1026;
 
 /// How many fetches of keys a token waits for: one that began before the token came may be too old
 /// for it.
@@ -64,6 +53,18 @@ pub struct JwtVerifier {
     pub(crate) max_length: usize,
     pub(crate) cache: Option<Arc<TokenCache>>,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
+}
+
+/// The key that has signed a token.
+struct Signer {
+    algorithm: Algorithm,
+    print: Fingerprint,
+}
+
+impl Signer {
+    fn of(key: &JwtKey) -> Self {
+        Self { algorithm: key.algorithm(), print: key.print() }
+    }
 }
 
 /// A token that is good, as far as is known without asking.
@@ -138,7 +139,7 @@ impl JwtVerifier {
         let Some(cache) = &self.cache else {
             return self.prove_anew(token, now).map(|seen| seen.verified);
         };
-        let is_trusted = |print| self.key_of(token).is_ok_and(|key| key.print() == print);
+        let is_trusted = |print| self.signer_of(token).is_ok_and(|signer| signer.print == print);
         if let Some(known) = cache.find(token, generation, is_trusted) {
             return self.rules.check_time(known.facts(), now).map(|()| known);
         }
@@ -149,17 +150,17 @@ impl JwtVerifier {
     }
 
     fn prove_anew(&self, token: &str, now: Timestamp) -> Result<Seen, JwtError> {
-        let (payload, key) = self.open(token)?;
-        let claims = String::from_utf8(payload).map_err(|error| {
-            JwtError::malformed("the claims are not UTF-8").caused_by(error.utf8_error())
-        })?;
-        let verified = self.rules.admit(claims, key.algorithm(), now)?;
-        Ok(Seen { verified, key: key.print() })
+        let (payload, signer) = self.open(token)?;
+        let verified = self.rules.admit(utf8(payload)?, signer.algorithm, now)?;
+        Ok(Seen { verified, key: signer.print })
     }
 
-    /// The key that would judge the token now.
-    fn key_of(&self, token: &str) -> Result<JwtKey, JwtError> {
-        self.key(Parts::split(token)?.header)
+    /// Who would have signed the token now.
+    fn signer_of(&self, token: &str) -> Result<Signer, JwtError> {
+        let keys = self.keys.at_hand()?;
+        self.read_header(&Parts::split(token)?, |header, algorithm| {
+            keys.find(header.kid()?, algorithm).map(Signer::of)
+        })
     }
 
     /// [`verify`](Self::verify) at the time that `clock` tells; where the token's key is not at hand,
@@ -227,11 +228,8 @@ impl JwtVerifier {
     fn would_admit(&self, token: &str, now: Timestamp) -> bool {
         let judge = || -> Result<VerifiedToken, JwtError> {
             let parts = Parts::split(token)?;
-            let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-            let header = decode_header(parts.header, &mut small, &mut large)?;
-            let algorithm = Header::default().read(header)?;
-            let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
-            self.rules.admit(String::from_utf8(payload).map_err(not_base64url)?, algorithm, now)
+            let algorithm = self.read_header(&parts, |_, algorithm| Ok(algorithm))?;
+            self.rules.admit(utf8(parts.payload()?)?, algorithm, now)
         };
         judge().is_ok()
     }
@@ -248,29 +246,52 @@ impl JwtVerifier {
         self.open(token).map(|(payload, _)| payload)
     }
 
-    /// The payload, and the key that has signed it.
-    fn open(&self, token: &str) -> Result<(Vec<u8>, JwtKey), JwtError> {
+    /// The payload, and who has signed it.
+    fn open(&self, token: &str) -> Result<(Vec<u8>, Signer), JwtError> {
         if token.len() > self.max_length {
             return Err(JwtError::malformed("the token is too long"));
         }
         let parts = Parts::split(token)?;
-        let key = self.key(parts.header)?;
-        match base64::decoded_len_estimate(parts.signature.len()) {
-            ..=SMALL_SIGNATURE => check_signed(&key, &parts, &mut [0; SMALL_SIGNATURE])?,
-            _ => check_signed(&key, &parts, &mut [0; MAX_SIGNATURE])?,
-        }
-        let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
-        Ok((payload, key))
+        let signer = match self.keys.at_hand() {
+            Ok(keys) => self.check_signed(&parts, &keys)?,
+            // A bad header is not worth a fetch.
+            Err(missing) => {
+                return Err(self.read_header(&parts, |_, _| Ok(())).err().unwrap_or(missing));
+            }
+        };
+        Ok((parts.payload()?, signer))
     }
 
-    /// The key that judges tokens with this header.
-    fn key(&self, header: &str) -> Result<JwtKey, JwtError> {
-        let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-        let json = decode_header(header, &mut small, &mut large)?;
+    fn check_signed(&self, parts: &Parts<'_>, keys: &KeySet) -> Result<Signer, JwtError> {
+        let Some(known) = keys.headers.find(parts.header) else {
+            return self.check_anew(parts, keys);
+        };
+        self.check_type(known.typ())?;
+        parts.check_signed(&known.key)?;
+        Ok(Signer::of(&known.key))
+    }
+
+    /// Believes nothing of the header before the signature is good.
+    fn check_anew(&self, parts: &Parts<'_>, keys: &KeySet) -> Result<Signer, JwtError> {
+        self.read_header(parts, |header, algorithm| {
+            let key = keys.find(header.kid()?, algorithm)?;
+            parts.check_signed(key)?;
+            keys.headers.remember(parts.header, header.typ()?, key);
+            Ok(Signer::of(key))
+        })
+    }
+
+    /// What becomes of a header of the right kind.
+    fn read_header<T>(
+        &self,
+        parts: &Parts<'_>,
+        then: impl FnOnce(&Header<'_>, Algorithm) -> Result<T, JwtError>,
+    ) -> Result<T, JwtError> {
+        let mut buffers = Buffers::new();
         let mut header = Header::default();
-        let algorithm = header.read(json)?;
+        let algorithm = header.read(parts.header(&mut buffers)?)?;
         self.check_type(header.typ()?)?;
-        self.keys.find(header.kid()?, algorithm)
+        then(&header, algorithm)
     }
 
     /// RFC 8725 section 3.11: tokens of other kinds are told apart by `typ`.
@@ -288,12 +309,10 @@ impl JwtVerifier {
     }
 }
 
-fn check_signed(key: &JwtKey, parts: &Parts<'_>, buffer: &mut [u8]) -> Result<(), JwtError> {
-    let signature = decode(parts.signature, buffer)?;
-    match key.is_signed(parts.signed.as_bytes(), signature) {
-        true => Ok(()),
-        false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
-    }
+fn utf8(claims: Vec<u8>) -> Result<String, JwtError> {
+    String::from_utf8(claims).map_err(|error| {
+        JwtError::malformed("the claims are not UTF-8").caused_by(error.utf8_error())
+    })
 }
 
 fn unless_revoked(
@@ -308,50 +327,6 @@ fn unless_revoked(
             Err(JwtError::new(JwtErrorKind::RevocationsUnavailable, REASON).caused_by(error))
         }
     }
-}
-
-/// The parts of a compact serialization, still encoded.
-struct Parts<'t> {
-    header: &'t str,
-    payload: &'t str,
-    signature: &'t str,
-    signed: &'t str,
-}
-
-impl<'t> Parts<'t> {
-    fn split(token: &'t str) -> Result<Self, JwtError> {
-        const REASON: JwtError = JwtError::malformed("not three parts with a dot between them");
-        let (signed, signature) = token.rsplit_once('.').ok_or(REASON)?;
-        let (header, payload) = signed.split_once('.').ok_or(REASON)?;
-        match payload.contains('.') {
-            true => Err(REASON),
-            false => Ok(Self { header, payload, signature, signed }),
-        }
-    }
-}
-
-fn decode_header<'b>(
-    header: &str,
-    small: &'b mut [u8; SMALL_HEADER],
-    large: &'b mut Vec<u8>,
-) -> Result<&'b [u8], JwtError> {
-    if base64::decoded_len_estimate(header.len()) <= small.len() {
-        return decode(header, small);
-    }
-    large.resize(base64::decoded_len_estimate(header.len()), 0);
-    decode(header, large)
-}
-
-fn decode<'b>(part: &str, buffer: &'b mut [u8]) -> Result<&'b [u8], JwtError> {
-    match URL_SAFE_NO_PAD.decode_slice(part, buffer) {
-        Ok(len) => Ok(&buffer[..len]),
-        Err(error) => Err(not_base64url(error)),
-    }
-}
-
-/// The decoder's error would quote a character of the token, so it is no source.
-fn not_base64url<E>(_: E) -> JwtError {
-    JwtError::malformed("a part is not canonical base64url, or a signature is too long")
 }
 
 impl fmt::Debug for JwtVerifier {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{FEW, JsonError, Number, Value, occurs_twice};
+use super::{FEW, JsonError, Value, occurs_twice};
 
 /// How deep objects and lists may stand within each other: `serde_json`'s bound.
 const MAX_DEPTH: usize = 127;
@@ -54,44 +54,67 @@ impl<'a> Reader<'a> {
             if reader.token() != Some(b'"') {
                 return Err(reader.wrong());
             }
-            let name = reader.string()?;
+            let name = match reader.plain_text() {
+                Some(name) => Cow::Borrowed(name),
+                None => Cow::Owned(reader.escaped()?),
+            };
             reader.pass(b':')?;
             take(reader, name)
         })
     }
 
-    pub(super) fn value(&mut self) -> Result<Value<'a>, JsonError> {
-        match self.token() {
-            Some(b'"') => self.string().map(Value::Text),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
-            Some(b'[') => self.list(),
-            Some(b'{') => self.object(),
-            Some(b't') => self.word("true", Value::Flag(true)),
-            Some(b'f') => self.word("false", Value::Flag(false)),
-            Some(b'n') => self.word("null", Value::Null),
-            _ => Err(self.wrong()),
-        }
+    /// A value, in place: to hand it on while it has just been written takes longer than to write it.
+    #[inline]
+    pub(super) fn value(&mut self, place: &mut Value<'a>) -> Result<(), JsonError> {
+        *place = match self.token() {
+            Some(b'"') => match self.plain_text() {
+                Some(text) => Value::Text(Cow::Borrowed(text)),
+                None => Value::Text(Cow::Owned(self.escaped()?)),
+            },
+            Some(b'1'..=b'9') => match self.whole() {
+                Some(number) => Value::Whole(number),
+                None => Value::Float(self.number()?),
+            },
+            first => return self.other(first, place),
+        };
+        Ok(())
     }
 
-    fn list(&mut self) -> Result<Value<'a>, JsonError> {
+    #[inline(never)]
+    fn other(&mut self, first: Option<u8>, place: &mut Value<'a>) -> Result<(), JsonError> {
+        *place = match first {
+            Some(b'[') => Value::List(self.list()?),
+            Some(b'{') => self.object().map(|()| Value::Object)?,
+            Some(b'-' | b'0') => Value::Float(self.number()?),
+            Some(b't') => self.word("true", Value::True)?,
+            Some(b'f') => self.word("false", Value::False)?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            _ => return Err(self.wrong()),
+        };
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<Vec<Value<'a>>, JsonError> {
         let mut list = Vec::new();
         self.items(b'[', b']', |reader| {
-            list.push(reader.value()?);
+            let mut value = Value::Null;
+            reader.value(&mut value)?;
+            list.push(value);
             Ok(())
         })?;
-        Ok(Value::List(list))
+        Ok(list)
     }
 
-    fn object(&mut self) -> Result<Value<'a>, JsonError> {
+    /// Nobody looks into an object within the outermost one, but its names may not repeat either.
+    fn object(&mut self) -> Result<(), JsonError> {
         let mut names = SmallVec::<[Cow<'a, str>; FEW]>::new();
         self.members(|reader, name| {
-            reader.value()?;
             names.push(name);
-            Ok(())
+            reader.value(&mut Value::Null)
         })?;
         match occurs_twice(&names, |name| name) {
             true => Err(JsonError::Repeated),
-            false => Ok(Value::Object),
+            false => Ok(()),
         }
     }
 
@@ -135,43 +158,67 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A text, from its first quotation mark on.
+    /// A text without escapes, from its first quotation mark on. None is passed otherwise.
     #[inline]
-    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+    fn plain_text(&mut self) -> Option<&'a str> {
         let start = self.at + 1;
-        let end = start + plain(self.text.as_bytes().get(start..).unwrap_or_default());
+        let end = start + plain(self.text.as_bytes().get(start..)?);
         if self.text.as_bytes().get(end) != Some(&b'"') {
-            return self.escaped(end);
+            return None;
         }
-        let text = self.text.get(start..end).ok_or_else(|| self.wrong())?;
+        let text = self.text.get(start..end)?;
         self.at = end + 1;
-        Ok(Cow::Borrowed(text))
+        Some(text)
     }
 
-    /// A text in which a backslash stands at `at`, if it is one.
+    /// Any text, from its first quotation mark on.
     #[cold]
-    fn escaped(&mut self, mut at: usize) -> Result<Cow<'a, str>, JsonError> {
+    fn escaped(&mut self) -> Result<String, JsonError> {
+        let mut end = self.at + 1;
         loop {
-            match self.text.as_bytes().get(at) {
-                Some(b'\\') => at += 2,
+            match self.text.as_bytes().get(end) {
+                Some(b'\\') => end += 2,
                 Some(b'"') => break,
-                Some(_) => at += 1,
+                Some(_) => end += 1,
                 None => return Err(self.wrong()),
             }
         }
-        let text = self.text.get(self.at..=at).and_then(|text| serde_json::from_str(text).ok());
+        let text = self.text.get(self.at..=end).and_then(|text| serde_json::from_str(text).ok());
         let text = text.ok_or_else(|| self.wrong())?;
-        self.at = at + 1;
-        Ok(Cow::Owned(text))
+        self.at = end + 1;
+        Ok(text)
     }
 
-    fn number(&mut self) -> Result<Number, JsonError> {
+    /// A whole number that fits, and nothing that a number could go on with. None is passed otherwise.
+    #[inline]
+    fn whole(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for (index, byte) in self.rest().iter().enumerate() {
+            match byte {
+                b'0'..=b'9' if index < MAX_DIGITS => number = number * 10 + u64::from(byte - b'0'),
+                b'0'..=b'9' | b'.' | b'e' | b'E' => return None,
+                _ => {
+                    self.at += index;
+                    return Some(number);
+                }
+            }
+        }
+        // An object does not end with a number.
+        None
+    }
+
+    /// Any number. Asked for as one: with serde_json's `arbitrary_precision`, which any crate of a
+    /// build can turn on, an untyped one would arrive as a map.
+    #[cold]
+    fn number(&mut self) -> Result<f64, JsonError> {
         const AFTER: fn(&u8) -> bool =
             |byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let rest = self.rest();
         let digits = &rest[..rest.iter().position(AFTER).unwrap_or(rest.len())];
-        let number = whole(digits).map(Number::Whole).or_else(|| other(digits));
-        let number = number.ok_or_else(|| self.wrong())?;
+        let number: f64 = serde_json::from_slice(digits).map_err(|_| self.wrong())?;
+        if !number.is_finite() {
+            return Err(self.wrong());
+        }
         self.at += digits.len();
         Ok(number)
     }
@@ -184,25 +231,6 @@ impl<'a> Reader<'a> {
     fn wrong(&self) -> JsonError {
         JsonError::Syntax(self.at)
     }
-}
-
-fn whole(digits: &[u8]) -> Option<u64> {
-    let has_form = match digits {
-        [b'0'] => true,
-        [b'1'..=b'9', ..] => digits.len() <= MAX_DIGITS,
-        _ => false,
-    };
-    let value = |value: u64, digit: &u8| {
-        digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'))
-    };
-    has_form.then(|| digits.iter().try_fold(0, value)).flatten()
-}
-
-/// Asked for as a number: with serde_json's `arbitrary_precision`, which any crate of a build can
-/// turn on, an untyped number would arrive as a map.
-fn other(digits: &[u8]) -> Option<Number> {
-    let number: f64 = serde_json::from_slice(digits).ok()?;
-    number.is_finite().then_some(Number::Other(number))
 }
 
 /// How many bytes come before the first quotation mark, backslash or control character.

@@ -7,7 +7,7 @@ use std::fmt;
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{JsonError, Number, Object, Value};
+use super::{JsonError, Object, Value};
 
 /// A value as `serde_json` reads it, if no name in it occurs twice.
 #[derive(Debug, PartialEq)]
@@ -83,14 +83,16 @@ impl<'de> Visitor<'de> for Collect {
 fn is_same(value: &Value<'_>, known: &Known) -> bool {
     match (value, known) {
         (Value::Null, Known::Null) | (Value::Object, Known::Object(_)) => true,
-        (Value::Flag(flag), Known::Flag(known)) => flag == known,
-        (Value::Number(Number::Whole(number)), Known::Whole(known)) => number == known,
-        (Value::Number(Number::Other(number)), Known::Other(known)) => number == known,
-        // Whole numbers of 20 digits.
-        (Value::Number(Number::Other(number)), Known::Whole(known)) => *number == *known as f64,
+        (Value::True, Known::Flag(flag)) => *flag,
+        (Value::False, Known::Flag(flag)) => !flag,
+        (Value::Whole(number), Known::Whole(known)) => number == known,
+        (Value::Float(number), Known::Other(known)) => number == known,
+        // 0, and whole numbers of 20 digits.
+        (Value::Float(number), Known::Whole(known)) => *number == *known as f64,
         (Value::Text(text), Known::Text(known)) => text == known,
         (Value::List(list), Known::List(known)) => {
-            list.len() == known.len() && list.iter().zip(known).all(|(one, other)| is_same(one, other))
+            list.len() == known.len()
+                && list.iter().zip(known).all(|(one, other)| is_same(one, other))
         }
         _ => false,
     }
