@@ -26,6 +26,7 @@ pub(crate) struct Parts<'t> {
 }
 
 impl<'t> Parts<'t> {
+    #[inline]
     pub(crate) fn split(token: &'t str) -> Result<Self, JwtError> {
         let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
         match (dots.next(), dots.next(), dots.next()) {

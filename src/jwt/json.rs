@@ -21,7 +21,7 @@ const FEW: usize = 12;
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a>(SmallVec<[Member<'a>; FEW]>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Member<'a> {
     tag: Tag,
     name: Cow<'a, str>,
@@ -64,7 +64,7 @@ pub(crate) const NBF: Name<'_> = Name::of("nbf");
 pub(crate) const IAT: Name<'_> = Name::of("iat");
 
 /// A name's length and first letters: short names are equal if their tags are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tag(u64);
 
 impl Tag {
@@ -92,8 +92,9 @@ impl Member<'_> {
 }
 
 /// As much of a value as the rules for headers and claims look at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Value<'a> {
+    #[default]
     Null,
     False,
     True,
@@ -112,9 +113,12 @@ impl<'a> Object<'a> {
         if reader.token() != Some(b'{') {
             return Err(JsonError::NoObject);
         }
-        reader.members(|reader, name| {
-            self.0.push(Member { tag: Tag::of(&name), name, value: Value::Null });
-            self.0.last_mut().map_or(Ok(()), |member| reader.value(&mut member.value))
+        reader.members(|reader| {
+            self.0.push(Member::default());
+            let Some(member) = self.0.last_mut() else { return Ok(()) };
+            reader.name(&mut member.name)?;
+            member.tag = Tag::of(&member.name);
+            reader.value(&mut member.value)
         })?;
         reader.end()?;
         match self.repeats() {

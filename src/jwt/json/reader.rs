@@ -45,25 +45,30 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object. `take` gets the name of each member, whose value it has to read.
+    /// An object. `member` reads a name and a value.
+    #[inline]
     pub(super) fn members(
         &mut self,
-        mut take: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), JsonError>,
+        member: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
-        self.items(b'{', b'}', |reader| {
-            if reader.token() != Some(b'"') {
-                return Err(reader.wrong());
-            }
-            let name = match reader.plain_text() {
-                Some(name) => Cow::Borrowed(name),
-                None => Cow::Owned(reader.escaped()?),
-            };
-            reader.pass(b':')?;
-            take(reader, name)
-        })
+        self.items(b'{', b'}', member)
     }
 
-    /// A value, in place: to hand it on while it has just been written takes longer than to write it.
+    /// A member's name, and what stands between it and the value. It is read in place: to hand it on
+    /// while it has just been written takes longer than to write it.
+    #[inline]
+    pub(super) fn name(&mut self, place: &mut Cow<'a, str>) -> Result<(), JsonError> {
+        if self.token() != Some(b'"') {
+            return Err(self.wrong());
+        }
+        *place = match self.plain_text() {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.escaped()?),
+        };
+        self.pass(b':')
+    }
+
+    /// A value, in place too.
     #[inline]
     pub(super) fn value(&mut self, place: &mut Value<'a>) -> Result<(), JsonError> {
         *place = match self.token() {
@@ -108,7 +113,9 @@ impl<'a> Reader<'a> {
     /// Nobody looks into an object within the outermost one, but its names may not repeat either.
     fn object(&mut self) -> Result<(), JsonError> {
         let mut names = SmallVec::<[Cow<'a, str>; FEW]>::new();
-        self.members(|reader, name| {
+        self.members(|reader| {
+            let mut name = Cow::Borrowed("");
+            reader.name(&mut name)?;
             names.push(name);
             reader.value(&mut Value::Null)
         })?;
