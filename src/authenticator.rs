@@ -192,7 +192,7 @@ impl Authenticator {
         }))
     }
 
-    fn ask_token(&self, token: &str, now: Timestamp) -> Identity {
+    fn ask_token(&self, token: &[u8], now: Timestamp) -> Identity {
         let Some(verifier) = &self.verifier else {
             return Identity::Known(Answer::Refused(KeyInvalid));
         };

@@ -38,7 +38,7 @@ struct Set {
 
 struct Entry {
     hash: u64,
-    token: Zeroizing<Box<str>>,
+    token: Zeroizing<Box<[u8]>>,
     verified: VerifiedToken,
     key: Fingerprint,
     /// The key ring's number under which the key was last known to be the one for this token.
@@ -71,7 +71,7 @@ impl<H: BuildHasher> TokenCache<H> {
     /// in which the token was last seen, `is_trusted` says so.
     pub(crate) fn find(
         &self,
-        token: &str,
+        token: &[u8],
         generation: u64,
         is_trusted: impl FnOnce(Fingerprint) -> bool,
     ) -> Option<VerifiedToken> {
@@ -94,7 +94,7 @@ impl<H: BuildHasher> TokenCache<H> {
     }
 
     /// Remembers a token whose key was found under `generation`.
-    pub(crate) fn keep(&self, token: &str, seen: Seen, generation: u64, now: Timestamp) {
+    pub(crate) fn keep(&self, token: &[u8], seen: Seen, generation: u64, now: Timestamp) {
         let hash = self.hasher.hash_one(token);
         let entry = Entry {
             hash,
@@ -112,7 +112,7 @@ impl<H: BuildHasher> TokenCache<H> {
         set.entries.push(entry);
     }
 
-    fn forget(&self, hash: u64, token: &str) {
+    fn forget(&self, hash: u64, token: &[u8]) {
         let mut set = self.set(hash).write().unwrap_or_else(PoisonError::into_inner);
         set.remove(hash, token);
     }
@@ -125,13 +125,13 @@ impl<H: BuildHasher> TokenCache<H> {
 }
 
 impl Entry {
-    fn is_for(&self, hash: u64, token: &str) -> bool {
+    fn is_for(&self, hash: u64, token: &[u8]) -> bool {
         self.hash == hash && **self.token == *token
     }
 }
 
 impl Set {
-    fn remove(&mut self, hash: u64, token: &str) {
+    fn remove(&mut self, hash: u64, token: &[u8]) {
         self.entries.retain(|entry| !entry.is_for(hash, token));
     }
 
@@ -188,16 +188,16 @@ mod tests {
         let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
         let seen = |subject: &str| Seen { verified: about(subject), key: key.print() };
         for token in ["a", "b", "c"] {
-            cache.keep(token, seen(token), 0, Timestamp::EPOCH);
+            cache.keep(token.as_bytes(), seen(token), 0, Timestamp::EPOCH);
         }
         for token in ["a", "b", "c"] {
-            let found = cache.find(token, 0, |_| panic!("nothing has changed")).unwrap();
+            let found = cache.find(token.as_bytes(), 0, |_| panic!("nothing has changed")).unwrap();
             assert_eq!(found.subject(), token);
         }
-        assert!(cache.find("d", 0, |_| true).is_none());
-        assert!(cache.find("b", 1, |_| false).is_none());
-        assert!(cache.find("b", 0, |_| true).is_none(), "forgotten with its key");
-        assert_eq!(cache.find("a", 1, |print| print == key.print()).unwrap().subject(), "a");
+        assert!(cache.find(b"d", 0, |_| true).is_none());
+        assert!(cache.find(b"b", 1, |_| false).is_none());
+        assert!(cache.find(b"b", 0, |_| true).is_none(), "forgotten with its key");
+        assert_eq!(cache.find(b"a", 1, |print| print == key.print()).unwrap().subject(), "a");
     }
 
     fn about(subject: &str) -> VerifiedToken {

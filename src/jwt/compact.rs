@@ -17,18 +17,19 @@ const SMALL_SIGNATURE: usize = 99;
 /// Rounded up to what the decoder wants for it.
 const MAX_SIGNATURE: usize = 1026;
 
-/// The parts of a compact serialization, still encoded.
+/// The parts of a compact serialization, still encoded. What is no letter of base64url is found when
+/// they are decoded.
 pub(crate) struct Parts<'t> {
-    pub(crate) header: &'t str,
-    pub(crate) payload: &'t str,
-    signature: &'t str,
-    signed: &'t str,
+    pub(crate) header: &'t [u8],
+    payload: &'t [u8],
+    signature: &'t [u8],
+    signed: &'t [u8],
 }
 
 impl<'t> Parts<'t> {
     #[inline]
-    pub(crate) fn split(token: &'t str) -> Result<Self, JwtError> {
-        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    pub(crate) fn split(token: &'t [u8]) -> Result<Self, JwtError> {
+        let mut dots = memchr::memchr_iter(b'.', token);
         match (dots.next(), dots.next(), dots.next()) {
             (Some(first), Some(second), None) => Self::cut(token, first, second),
             _ => None,
@@ -36,7 +37,7 @@ impl<'t> Parts<'t> {
         .ok_or(JwtError::malformed("not three parts with a dot between them"))
     }
 
-    fn cut(token: &'t str, first: usize, second: usize) -> Option<Self> {
+    fn cut(token: &'t [u8], first: usize, second: usize) -> Option<Self> {
         Some(Self {
             header: token.get(..first)?,
             payload: token.get(first + 1..second)?,
@@ -55,7 +56,7 @@ impl<'t> Parts<'t> {
 
     fn check_signature(&self, key: &JwtKey, buffer: &mut [u8]) -> Result<(), JwtError> {
         let signature = decode(self.signature, buffer)?;
-        match key.is_signed(self.signed.as_bytes(), signature) {
+        match key.is_signed(self.signed, signature) {
             true => Ok(()),
             false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
         }
@@ -89,7 +90,7 @@ impl Buffers {
     }
 }
 
-fn decode<'b>(part: &str, buffer: &'b mut [u8]) -> Result<&'b [u8], JwtError> {
+fn decode<'b>(part: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], JwtError> {
     match URL_SAFE_NO_PAD.decode_slice(part, buffer) {
         Ok(len) => Ok(&buffer[..len]),
         Err(error) => Err(not_base64url(error)),

@@ -20,7 +20,7 @@ const LONGEST: usize = 512;
 pub(crate) struct KnownHeaders([OnceLock<KnownHeader>; PLACES]);
 
 pub(crate) struct KnownHeader {
-    encoded: Box<str>,
+    encoded: Box<[u8]>,
     typ: Option<Box<str>>,
     pub(crate) key: JwtKey,
 }
@@ -28,12 +28,12 @@ pub(crate) struct KnownHeader {
 impl KnownHeaders {
     /// The header that is encoded in exactly these letters.
     #[inline]
-    pub(crate) fn find(&self, encoded: &str) -> Option<&KnownHeader> {
+    pub(crate) fn find(&self, encoded: &[u8]) -> Option<&KnownHeader> {
         self.0.iter().map_while(OnceLock::get).find(|known| *known.encoded == *encoded)
     }
 
     /// Remembers a header that broke no rule, where there is room still.
-    pub(crate) fn remember(&self, encoded: &str, typ: Option<&str>, key: &JwtKey) {
+    pub(crate) fn remember(&self, encoded: &[u8], typ: Option<&str>, key: &JwtKey) {
         if encoded.len() > LONGEST {
             return;
         }
@@ -68,17 +68,17 @@ mod tests {
     fn a_few_headers_are_known_and_no_other() {
         let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
         let headers = KnownHeaders::default();
-        assert!(headers.find("").is_none());
+        assert!(headers.find(b"").is_none());
         let long = "x".repeat(LONGEST + 1);
         for encoded in [&long, "a", "b", "a", "c", "d", "e"] {
-            headers.remember(encoded, Some(encoded), &key);
+            headers.remember(encoded.as_bytes(), Some(encoded), &key);
         }
         for encoded in ["a", "b", "c", "d"] {
-            assert_eq!(headers.find(encoded).unwrap().typ(), Some(encoded));
+            assert_eq!(headers.find(encoded.as_bytes()).unwrap().typ(), Some(encoded));
         }
-        assert!(headers.find("e").is_none(), "there are four places");
+        assert!(headers.find(b"e").is_none(), "there are four places");
         for encoded in ["", "A", "aa", &long] {
-            assert!(headers.find(encoded).is_none());
+            assert!(headers.find(encoded.as_bytes()).is_none());
         }
     }
 }

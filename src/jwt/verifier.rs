@@ -91,7 +91,7 @@ impl JwtVerifier {
     /// [`JwtErrorKind::RevocationsUnavailable`] when it is good but it can't be told here whether it
     /// is revoked, another kind when it is bad.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
-        match self.admit(token, now)? {
+        match self.admit(token.as_bytes(), now)? {
             Admitted::Good(token) => Ok(token),
             Admitted::Unsure(_) => Err(JwtError::new(
                 JwtErrorKind::RevocationsUnavailable,
@@ -110,14 +110,14 @@ impl JwtVerifier {
         token: &str,
         now: Timestamp,
     ) -> Result<VerifiedToken, JwtError> {
-        match self.admit(token, now)? {
+        match self.admit(token.as_bytes(), now)? {
             Admitted::Good(token) => Ok(token),
             Admitted::Unsure(token) => self.ask(token).await,
         }
     }
 
     /// Everything that can be judged without waiting.
-    pub(crate) fn admit(&self, token: &str, now: Timestamp) -> Result<Admitted, JwtError> {
+    pub(crate) fn admit(&self, token: &[u8], now: Timestamp) -> Result<Admitted, JwtError> {
         let token = self.prove(token, now)?;
         let Some(revocations) = &self.revocations else { return Ok(Admitted::Good(token)) };
         match revocations.peek(&token) {
@@ -133,7 +133,7 @@ impl JwtVerifier {
     }
 
     /// Everything but revocation, from memory if the token was verified before.
-    fn prove(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
+    fn prove(&self, token: &[u8], now: Timestamp) -> Result<VerifiedToken, JwtError> {
         // Asked for before the key is: one that is withdrawn meanwhile belongs to no later number.
         let generation = self.keys.generation(now);
         let Some(cache) = &self.cache else {
@@ -149,14 +149,14 @@ impl JwtVerifier {
         Ok(verified)
     }
 
-    fn prove_anew(&self, token: &str, now: Timestamp) -> Result<Seen, JwtError> {
+    fn prove_anew(&self, token: &[u8], now: Timestamp) -> Result<Seen, JwtError> {
         let (payload, signer) = self.open(token)?;
         let verified = self.rules.admit(utf8(payload)?, signer.algorithm, now)?;
         Ok(Seen { verified, key: signer.print })
     }
 
     /// Who would have signed the token now.
-    fn signer_of(&self, token: &str) -> Result<Signer, JwtError> {
+    fn signer_of(&self, token: &[u8]) -> Result<Signer, JwtError> {
         let keys = self.keys.at_hand()?;
         self.read_header(&Parts::split(token)?, |header, algorithm| {
             keys.find(header.kid()?, algorithm).map(Signer::of)
@@ -176,11 +176,12 @@ impl JwtVerifier {
         token: &str,
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
+        let token = token.as_bytes();
         self.finish(self.try_verify(token, clock.now()), token, clock).await
     }
 
     /// Verifies with what is at hand, or says what has to be waited for.
-    pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
+    pub(crate) fn try_verify(&self, token: &[u8], now: Timestamp) -> Attempt {
         match self.admit(token, now) {
             // A token that its claims condemn is not worth a fetch.
             Err(error) if error.lacks_key() && self.would_admit(token, now) => {
@@ -192,7 +193,7 @@ impl JwtVerifier {
 
     /// Keys that come between the look for one and the question for it are looked at before their
     /// absence is believed.
-    fn ask_for_key(&self, token: &str, now: Timestamp) -> Attempt {
+    fn ask_for_key(&self, token: &[u8], now: Timestamp) -> Attempt {
         loop {
             let seen = self.keys.generation(now);
             let attempt = match self.admit(token, now) {
@@ -209,7 +210,7 @@ impl JwtVerifier {
     pub(crate) async fn finish(
         &self,
         mut attempt: Attempt,
-        token: &str,
+        token: &[u8],
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
         for _ in 0..MAX_FLIGHTS {
@@ -225,7 +226,7 @@ impl JwtVerifier {
     }
 
     /// Whether the claims are good, if the signature were.
-    fn would_admit(&self, token: &str, now: Timestamp) -> bool {
+    fn would_admit(&self, token: &[u8], now: Timestamp) -> bool {
         let judge = || -> Result<VerifiedToken, JwtError> {
             let parts = Parts::split(token)?;
             let algorithm = self.read_header(&parts, |_, algorithm| Ok(algorithm))?;
@@ -243,11 +244,11 @@ impl JwtVerifier {
     ///
     /// Any kind but those of the claims and the time.
     pub fn verify_signature(&self, token: &str) -> Result<Vec<u8>, JwtError> {
-        self.open(token).map(|(payload, _)| payload)
+        self.open(token.as_bytes()).map(|(payload, _)| payload)
     }
 
     /// The payload, and who has signed it.
-    fn open(&self, token: &str) -> Result<(Vec<u8>, Signer), JwtError> {
+    fn open(&self, token: &[u8]) -> Result<(Vec<u8>, Signer), JwtError> {
         if token.len() > self.max_length {
             return Err(JwtError::malformed("the token is too long"));
         }
@@ -341,7 +342,7 @@ impl fmt::Debug for JwtVerifier {
 
 /// Tells a token from an API key, which has no dot.
 pub(crate) fn looks_like_jwt(text: &[u8]) -> bool {
-    text.contains(&b'.')
+    memchr::memchr(b'.', text).is_some()
 }
 
 #[cfg(test)]
