@@ -101,6 +101,10 @@ impl<H: BuildHasher + Clone> TokenCache<H> {
         Some(entry.verified.clone())
     }
 
+    pub(crate) fn has(&self, token: &[u8]) -> bool {
+        self.known.pin().contains(token)
+    }
+
     /// Remembers a token whose key was found under `generation`.
     pub(crate) fn keep(&self, token: &[u8], seen: Seen, generation: u64, now: Timestamp) {
         let entry = Known(Arc::new(Entry {

@@ -110,10 +110,7 @@ impl JwtVerifier {
         token: &str,
         now: Timestamp,
     ) -> Result<VerifiedToken, JwtError> {
-        match self.admit(token.as_bytes(), now)? {
-            Admitted::Good(token) => Ok(token),
-            Admitted::Unsure(token) => self.ask(token).await,
-        }
+        self.settle(self.admit(token.as_bytes(), now).into()).await
     }
 
     /// Everything that can be judged without waiting.
@@ -124,12 +121,6 @@ impl JwtVerifier {
             Some(answer) => unless_revoked(token, answer).map(Admitted::Good),
             None => Ok(Admitted::Unsure(token)),
         }
-    }
-
-    pub(crate) async fn ask(&self, token: VerifiedToken) -> Result<VerifiedToken, JwtError> {
-        let Some(revocations) = &self.revocations else { return Ok(token) };
-        let answer = revocations.is_revoked(&token).await;
-        unless_revoked(token, answer)
     }
 
     /// Everything but revocation, from memory if the token was verified before.
@@ -218,11 +209,25 @@ impl JwtVerifier {
             wait.await;
             attempt = self.try_verify(token, clock.now());
         }
-        match attempt {
-            Attempt::Ended(outcome) => outcome,
-            Attempt::Unsure(token) => self.ask(token).await,
-            Attempt::Waits(wait) => Err(wait.give_up()),
+        self.settle(attempt).await
+    }
+
+    /// Asks whether the token is revoked, and waits for nothing else.
+    async fn settle(&self, attempt: Attempt) -> Result<VerifiedToken, JwtError> {
+        match (attempt, &self.revocations) {
+            (Attempt::Ended(outcome), _) => outcome,
+            (Attempt::Waits(wait), _) => Err(wait.give_up()),
+            (Attempt::Unsure(token), None) => Ok(token),
+            (Attempt::Unsure(token), Some(revocations)) => {
+                let answer = revocations.is_revoked(&token).await;
+                unless_revoked(token, answer)
+            }
         }
+    }
+
+    /// Whether it was this verifier that verified the token before, good now or not.
+    pub(crate) fn remembers(&self, token: &[u8]) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.has(token))
     }
 
     /// Whether the claims are good, if the signature were.
