@@ -55,6 +55,16 @@ impl Turns {
         self.0.iter().map(|turn| turn.refused).sum()
     }
 
+    /// By how much the 99th percentile is above that of the turn beside it.
+    pub(super) fn slower_than(&self, quiet: &Self) -> f64 {
+        let ratio = |(seen, quiet): (&Latency, &Latency)| {
+            seen.at(0.99).as_secs_f64() / quiet.at(0.99).as_secs_f64()
+        };
+        let mut ratios: Vec<_> = self.0.iter().zip(&quiet.0).map(ratio).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::INFINITY)
+    }
+
     /// What it was in the turn in the middle.
     fn at(&self, share: f64) -> Duration {
         let mut turns: Vec<_> = self.0.iter().map(|turn| turn.at(share)).collect();
