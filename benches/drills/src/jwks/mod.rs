@@ -26,10 +26,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_millis(500);
 const COOLDOWN: Duration = Duration::from_secs(2);
 /// Requests of a turn.
-const REQUESTS: usize = 8_000;
+const REQUESTS: usize = 20_000;
 /// A trial and its quiet case take so many turns. Each is compared with the one before it, and what
 /// counts is the turn in the middle: a busy moment of the machine falls into few, and into either.
-const TURNS: usize = 21;
+const TURNS: usize = 15;
 /// By how much a provider may slow down those who need nothing from it.
 const SLOWER: f64 = 2.0;
 
