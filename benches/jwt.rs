@@ -1,7 +1,8 @@
 //! What a token costs: verified for the first time, beside `jsonwebtoken` and the least that can be
 //! written by hand for one issuer; and seen before, through a gate, beside a cache by hand.
 //!
-//! `cargo bench --bench jwt`, or with `-- --only 'first: keygate: HS256' 1000` one case for a profiler.
+//! `cargo bench --bench jwt`; with `-- --check` it fails where a bound below does not hold, and with
+//! `-- --only 'first: keygate: HS256' 1000` it runs one case for a profiler.
 
 #![allow(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
 
@@ -15,6 +16,7 @@ mod seen;
 mod tokens;
 
 use std::hint::black_box;
+use std::process::ExitCode;
 
 use keygate::jwt::{JwtKey, JwtVerifier};
 use keygate::{Clock, SystemClock};
@@ -26,16 +28,48 @@ use crate::tokens::{AUDIENCE, Claims, ISSUER, Issuer};
 #[global_allocator]
 static COUNTING: support::Counting = support::Counting;
 
-fn main() {
+/// What a token may cost that is seen for the first time, in what it costs by hand.
+const FIRST: f64 = 1.15;
+/// What a token may cost that was seen before, in what it costs by hand.
+const SEEN: f64 = 1.5;
+
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--only") {
-        return only(&arguments[at + 1..]);
+        only(&arguments[at + 1..]);
+        return ExitCode::SUCCESS;
     }
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
     // `cargo test --benches` asks whether it runs, not how fast.
     let (rounds, times) = if is_bench { (200, 40) } else { (2, 2) };
-    first(rounds, times);
-    seen::run(rounds, times * 10);
+    let rows = [first(rounds, times), seen::run(rounds, times * 10)].concat();
+    match arguments.iter().any(|argument| argument == "--check") {
+        true => check(&rows),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// What one kind of token costs, beside what it costs by hand.
+#[derive(Clone)]
+struct Row {
+    what: String,
+    ratio: f64,
+    bound: f64,
+    /// Ours, less those by hand, which are the principal's and its place's.
+    allocations: i64,
+}
+
+/// Judges every algorithm, in time and in allocations.
+fn check(rows: &[Row]) -> ExitCode {
+    let mut missed = 0;
+    for Row { what, ratio, bound, allocations } in rows {
+        let is_kept = ratio <= bound && *allocations <= 0;
+        missed += usize::from(!is_kept);
+        let word = if is_kept { "holds" } else { "MISSED" };
+        println!("{word}: {what}: {ratio:.2} of {bound}, {allocations:+} allocations");
+    }
+    println!("{} of {} hold", rows.len() - missed, rows.len());
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn only(arguments: &[String]) {
@@ -54,26 +88,35 @@ fn first_cases(issuer: &Issuer) -> [Case; 3] {
     [by_hand(issuer), by_keygate(issuer), by_jsonwebtoken(issuer)]
 }
 
-fn first(rounds: usize, times: u32) {
+fn first(rounds: usize, times: u32) -> Vec<Row> {
+    let mut rows = Vec::new();
     println!("| first seen | by hand, ns | keygate, ns | ratio | jsonwebtoken, ns | allocations |");
     println!("| --- | ---: | ---: | ---: | ---: | --- |");
     for issuer in Issuer::NAMES.map(Issuer::new) {
         let mut cases = first_cases(&issuer);
-        let allocations: Vec<_> =
-            cases.iter_mut().map(|case| case.allocations().to_string()).collect();
+        let allocations: Vec<_> = cases.iter_mut().map(Case::allocations).collect();
         let measured = Rounds::run(&mut cases, rounds, times);
         let nanos = |case: usize| measured.median(|round| round[case]);
         let ratio = measured.median(|round| round[1] / round[0]);
         println!(
-            "| {} | {:.0} | {:.0} | {ratio:.2} | {:.0} | {} |",
+            "| {} | {:.0} | {:.0} | {ratio:.2} | {:.0} | {}, {}, {} |",
             issuer.name,
             nanos(0),
             nanos(1),
             nanos(2),
-            allocations.join(", ")
+            allocations[0],
+            allocations[1],
+            allocations[2],
         );
+        rows.push(Row {
+            what: format!("{}, first seen", issuer.name),
+            ratio,
+            bound: FIRST,
+            allocations: allocations[1] as i64 - allocations[0] as i64,
+        });
     }
     println!();
+    rows
 }
 
 fn by_hand(issuer: &Issuer) -> Case {

@@ -158,7 +158,8 @@ pub(crate) enum Sender {
 pub(crate) enum Credential<'r> {
     /// A key's text, and what it and its place say.
     ApiKey(Cow<'r, [u8]>, Marks),
-    Jwt(Cow<'r, str>, InAuthorization),
+    /// What has the shape of a token.
+    Jwt(Cow<'r, [u8]>, InAuthorization),
 }
 
 /// What a key says before it is looked up.
@@ -212,7 +213,6 @@ impl<'r> Found<'r, '_> {
         let in_authorization = self.source.is_authorization();
         match (formats.read(&text), self.source.kinds) {
             (Reading::Foreign, Kinds::Both | Kinds::Tokens) if jwt::looks_like_jwt(&text) => {
-                let text = visible(text).ok_or(self.source.malformed())?;
                 Ok(Credential::Jwt(text, in_authorization))
             }
             (Reading::Key(environment), Kinds::Both | Kinds::Keys)
@@ -371,18 +371,6 @@ fn user_name(encoded: &[u8]) -> Result<Vec<u8>, RejectionKind> {
     let colon = text.iter().position(|byte| *byte == b':').ok_or(KeyInvalid)?;
     text.truncate(colon);
     Ok(text)
-}
-
-/// The text, if it is visible ASCII without white space. A key's format asks for that by itself.
-fn visible(text: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
-    // Without a way out in between, many bytes are looked at in one step.
-    if !text.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_graphic()) {
-        return None;
-    }
-    match text {
-        Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
-        Cow::Owned(text) => String::from_utf8(text).ok().map(Cow::Owned),
-    }
 }
 
 /// The cookie's only value. HTTP/2 may spread cookies over several lines (RFC 9113 section 8.2.3).

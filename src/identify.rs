@@ -70,7 +70,7 @@ impl Authenticator {
     }
 
     #[inline(never)]
-    fn ask_token(&self, token: &str, place: InAuthorization, now: Timestamp) -> Identity {
+    fn ask_token(&self, token: &[u8], place: InAuthorization, now: Timestamp) -> Identity {
         let Some(verifier) = &self.verifier else {
             return Identity::Known(Nobody::Refused(KeyInvalid).into());
         };

@@ -334,7 +334,7 @@ fn hostile_claims() -> impl Iterator<Item = String> {
 fn an_error_keeps_where_the_json_was_wrong() {
     let error = verifier().verify(&hs256(HEADER, "{\"iss\":"), now()).unwrap_err();
     assert_eq!(error.kind(), JwtErrorKind::Malformed);
-    assert!(error.source().unwrap().to_string().contains("line 1"));
+    assert!(error.source().unwrap().to_string().contains("from byte "));
 }
 
 #[test]

@@ -58,9 +58,6 @@ fn a_published_key_at_hand_costs_what_a_fixed_one_costs() {
     assert_eq!(allocated(&gate(published.clone()), "1", true), at_least);
     let other = JwtVerifier::builder("https://other.example", AUDIENCE).key(secret_key());
     let several = JwtVerifiers::new([published, other.build().unwrap()]).unwrap();
-    assert_eq!(
-        allocated(&gate(several), "1", true),
-        at_least + 1,
-        "the claims, to find the issuer"
-    );
+    // Only for a token that none of them has seen are the claims read to find the issuer.
+    assert_eq!(allocated(&gate(several), "1", true), at_least);
 }

@@ -4,12 +4,14 @@
 //! each time: its times, its key, whether it was revoked. Tokens that failed are not kept, so that
 //! nobody can push good ones out with bad ones.
 
-use std::hash::BuildHasher;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::DefaultHashBuilder;
+use papaya::{HashSet, ResizeMode};
 use zeroize::Zeroizing;
 
 use super::key::Fingerprint;
@@ -19,26 +21,32 @@ use crate::Timestamp;
 /// A token can stand in so many places.
 const WAYS: usize = 8;
 
-/// A table in which a keyed hash tells the set, and the whole token the entry.
+/// A table by the whole token, under a keyed hash. To read it takes no lock.
 ///
-/// The hash need not withstand an attacker who knows it: tokens are compared whole, and a full set
+/// Beside it stand sets, each under a lock, which hold the same entries and say who makes room: a hash
+/// tells the set of a token.
+/// The hashes need not withstand an attacker who knows them: tokens are compared whole, and a full set
 /// loses one of its own entries.
 pub(crate) struct TokenCache<H = DefaultHashBuilder> {
-    sets: Box<[RwLock<Set>]>,
+    known: HashSet<Known, H>,
+    sets: Box<[Mutex<Set>]>,
     ways: usize,
     hasher: H,
 }
 
 #[derive(Default)]
 struct Set {
-    entries: Vec<Entry>,
+    entries: Vec<Known>,
     /// Where the next search for room begins.
     hand: usize,
 }
 
+/// An entry, which is found by its token.
+#[derive(Clone)]
+struct Known(Arc<Entry>);
+
 struct Entry {
-    hash: u64,
-    token: Zeroizing<Box<str>>,
+    token: Zeroizing<Box<[u8]>>,
     verified: VerifiedToken,
     key: Fingerprint,
     /// The key ring's number under which the key was last known to be the one for this token.
@@ -60,28 +68,28 @@ impl TokenCache {
     }
 }
 
-impl<H: BuildHasher> TokenCache<H> {
+impl<H: BuildHasher + Clone> TokenCache<H> {
     fn hashing(capacity: NonZeroUsize, hasher: H) -> Self {
         let capacity = capacity.get();
-        let sets = (0..(capacity / WAYS).max(1)).map(|_| RwLock::default()).collect();
-        Self { sets, ways: capacity.min(WAYS), hasher }
+        let known = HashSet::builder().hasher(hasher.clone()).resize_mode(ResizeMode::Blocking);
+        let sets = (0..(capacity / WAYS).max(1)).map(|_| Mutex::default()).collect();
+        Self { known: known.build(), sets, ways: capacity.min(WAYS), hasher }
     }
 
     /// What is known of the token, if its key is trusted still: under another `generation` than that
     /// in which the token was last seen, `is_trusted` says so.
+    #[inline]
     pub(crate) fn find(
         &self,
-        token: &str,
+        token: &[u8],
         generation: u64,
         is_trusted: impl FnOnce(Fingerprint) -> bool,
     ) -> Option<VerifiedToken> {
-        let hash = self.hasher.hash_one(token);
-        let set = self.set(hash).read().ok()?;
-        let entry = set.entries.iter().find(|entry| entry.is_for(hash, token))?;
+        let known = self.known.pin();
+        let Known(entry) = known.get(token)?;
         if entry.generation.load(Ordering::Acquire) != generation {
             if !is_trusted(entry.key) {
-                drop(set);
-                self.forget(hash, token);
+                self.forget(token);
                 return None;
             }
             entry.generation.store(generation, Ordering::Release);
@@ -93,60 +101,90 @@ impl<H: BuildHasher> TokenCache<H> {
         Some(entry.verified.clone())
     }
 
+    pub(crate) fn has(&self, token: &[u8]) -> bool {
+        self.known.pin().contains(token)
+    }
+
     /// Remembers a token whose key was found under `generation`.
-    pub(crate) fn keep(&self, token: &str, seen: Seen, generation: u64, now: Timestamp) {
-        let hash = self.hasher.hash_one(token);
-        let entry = Entry {
-            hash,
+    pub(crate) fn keep(&self, token: &[u8], seen: Seen, generation: u64, now: Timestamp) {
+        let entry = Known(Arc::new(Entry {
             token: Zeroizing::new(token.into()),
             verified: seen.verified,
             key: seen.key,
             generation: AtomicU64::new(generation),
             used: AtomicBool::new(false),
-        };
-        let mut set = self.set(hash).write().unwrap_or_else(PoisonError::into_inner);
-        set.remove(hash, token);
-        if set.entries.len() >= self.ways {
-            set.make_room(now);
+        }));
+        let known = self.known.pin();
+        let mut set = self.set(token);
+        if set.remove(token) {
+            known.remove(token);
         }
-        set.entries.push(entry);
+        if set.entries.len() >= self.ways {
+            let Known(victim) = set.make_room(now);
+            known.remove(&**victim.token);
+        }
+        set.entries.push(entry.clone());
+        known.insert(entry);
     }
 
-    fn forget(&self, hash: u64, token: &str) {
-        let mut set = self.set(hash).write().unwrap_or_else(PoisonError::into_inner);
-        set.remove(hash, token);
+    fn forget(&self, token: &[u8]) {
+        let mut set = self.set(token);
+        if set.remove(token) {
+            self.known.pin().remove(token);
+        }
     }
 
-    fn set(&self, hash: u64) -> &RwLock<Set> {
+    fn set(&self, token: &[u8]) -> MutexGuard<'_, Set> {
         // The upper half of the product is uniform below the number of sets.
-        let index = (u128::from(hash) * self.sets.len() as u128) >> 64;
-        &self.sets[index as usize]
+        let index = (u128::from(self.hasher.hash_one(token)) * self.sets.len() as u128) >> 64;
+        self.sets[index as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
-    fn is_for(&self, hash: u64, token: &str) -> bool {
-        self.hash == hash && **self.token == *token
+impl Known {
+    fn is_for(&self, token: &[u8]) -> bool {
+        **self.0.token == *token
     }
 }
+
+impl Borrow<[u8]> for Known {
+    fn borrow(&self) -> &[u8] {
+        &self.0.token
+    }
+}
+
+impl Hash for Known {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        <Self as Borrow<[u8]>>::borrow(self).hash(state);
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_for(&other.0.token)
+    }
+}
+
+impl Eq for Known {}
 
 impl Set {
-    fn remove(&mut self, hash: u64, token: &str) {
-        self.entries.retain(|entry| !entry.is_for(hash, token));
+    fn remove(&mut self, token: &[u8]) -> bool {
+        let at = self.entries.iter().position(|entry| entry.is_for(token));
+        at.map(|at| self.entries.remove(at)).is_some()
     }
 
-    /// Drops an entry that has expired, or else the next one that was not asked for since the hand
+    /// Takes out an entry that has expired, or else the next one that was not asked for since the hand
     /// came by.
-    fn make_room(&mut self, now: Timestamp) {
-        let expired = self.entries.iter().position(|entry| entry.verified.expires() <= now);
+    fn make_room(&mut self, now: Timestamp) -> Known {
+        let expired = self.entries.iter().position(|Known(entry)| entry.verified.expires() <= now);
         let victim = expired.unwrap_or_else(|| self.turn());
-        self.entries.remove(victim);
+        self.entries.remove(victim)
     }
 
     fn turn(&mut self) -> usize {
         loop {
             self.hand = (self.hand + 1) % self.entries.len();
-            if !self.entries[self.hand].used.swap(false, Ordering::Relaxed) {
+            if !self.entries[self.hand].0.used.swap(false, Ordering::Relaxed) {
                 return self.hand;
             }
         }
@@ -162,7 +200,7 @@ mod tests {
     use crate::jwt::{Algorithm, JwtKey, Text};
 
     /// Everything collides.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     struct Zero;
 
     impl Hasher for Zero {
@@ -188,16 +226,16 @@ mod tests {
         let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
         let seen = |subject: &str| Seen { verified: about(subject), key: key.print() };
         for token in ["a", "b", "c"] {
-            cache.keep(token, seen(token), 0, Timestamp::EPOCH);
+            cache.keep(token.as_bytes(), seen(token), 0, Timestamp::EPOCH);
         }
         for token in ["a", "b", "c"] {
-            let found = cache.find(token, 0, |_| panic!("nothing has changed")).unwrap();
+            let found = cache.find(token.as_bytes(), 0, |_| panic!("nothing has changed")).unwrap();
             assert_eq!(found.subject(), token);
         }
-        assert!(cache.find("d", 0, |_| true).is_none());
-        assert!(cache.find("b", 1, |_| false).is_none());
-        assert!(cache.find("b", 0, |_| true).is_none(), "forgotten with its key");
-        assert_eq!(cache.find("a", 1, |print| print == key.print()).unwrap().subject(), "a");
+        assert!(cache.find(b"d", 0, |_| true).is_none());
+        assert!(cache.find(b"b", 1, |_| false).is_none());
+        assert!(cache.find(b"b", 0, |_| true).is_none(), "forgotten with its key");
+        assert_eq!(cache.find(b"a", 1, |print| print == key.print()).unwrap().subject(), "a");
     }
 
     #[test]
@@ -206,12 +244,12 @@ mod tests {
         let key = JwtKey::secret(Algorithm::HS256, "uH5dMgo2KqVXz0wLJ8bT4nPcRf7yEtA1").unwrap();
         for _ in 0..2 {
             let seen = Seen { verified: about("a"), key: key.print() };
-            cache.keep("a", seen, 5, Timestamp::EPOCH);
+            cache.keep(b"a", seen, 5, Timestamp::EPOCH);
         }
-        assert_eq!(cache.sets[0].read().unwrap().entries.len(), 1);
-        assert!(cache.find("a", 5, |_| panic!("nothing has changed")).is_some());
-        assert!(cache.find("a", 6, |_| true).is_some());
-        assert!(cache.find("a", 6, |_| panic!("it was asked")).is_some());
+        assert_eq!(cache.sets[0].lock().unwrap().entries.len(), 1);
+        assert!(cache.find(b"a", 5, |_| panic!("nothing has changed")).is_some());
+        assert!(cache.find(b"a", 6, |_| true).is_some());
+        assert!(cache.find(b"a", 6, |_| panic!("it was asked")).is_some());
     }
 
     fn about(subject: &str) -> VerifiedToken {

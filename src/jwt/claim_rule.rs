@@ -71,12 +71,13 @@ impl ClaimRule {
         match &self.0 {
             Rule::Present => !matches!(claim, Value::Null),
             Rule::Text => claim.text().is_some_and(|text| !text.is_empty()),
-            Rule::Number => matches!(claim, Value::Number | Value::Time(_)),
+            Rule::Number => matches!(claim, Value::Whole(_) | Value::Float(_)),
             Rule::Texts => {
                 let mut texts = claim.texts().peekable();
                 texts.peek().is_some() && texts.all(|text| text.is_some_and(|t| !t.is_empty()))
             }
-            Rule::Is(flag) => matches!(claim, Value::Flag(given) if given == flag),
+            Rule::Is(true) => matches!(claim, Value::True),
+            Rule::Is(false) => matches!(claim, Value::False),
             Rule::OneOf(texts) => {
                 claim.text().is_some_and(|given| texts.iter().any(|t| t == given))
             }

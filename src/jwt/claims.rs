@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use super::claim_rule::ClaimRule;
 use super::error::{JwtError, JwtErrorKind};
-use super::json::{Object, Value};
+use super::json::{EXP, IAT, JsonError, NBF, Name, NoText, Object, Value};
 use super::profile::Profile;
 use super::text::Text;
 use super::token::{Facts, VerifiedToken};
-use crate::policy::is_scope_token;
+use crate::policy::{is_scope_byte, is_scope_token};
 use crate::{Tenant, Timestamp};
 
 /// What the claims of one issuer's tokens must be.
@@ -38,57 +38,60 @@ impl Rules {
         algorithm: Algorithm,
         now: Timestamp,
     ) -> Result<VerifiedToken, JwtError> {
-        let facts = Facts { algorithm: Some(algorithm), ..self.facts(&json)? };
+        let mut facts = self.facts(&json, algorithm)?;
         self.check_time(&facts, now)?;
-        Ok(VerifiedToken::new(Facts { claims: json, ..facts }))
+        facts.claims = json;
+        Ok(VerifiedToken::new(facts))
     }
 
-    fn facts(&self, json: &str) -> Result<Facts, JwtError> {
+    /// The claims' text is still to be added.
+    #[inline(always)]
+    fn facts(&self, json: &str, algorithm: Algorithm) -> Result<Facts, JwtError> {
         let mut claims = Object::default();
         claims.read(json).map_err(unreadable)?;
         self.check_required(&claims)?;
         self.check_audience(&claims)?;
         self.check_profile(&claims)?;
-        let issued_at = time(&claims, "iat");
+        let issued_at = claims.date(IAT);
         if self.max_age.is_some() && issued_at.is_none() {
             return Err(JwtError::claims("iat is absent"));
         }
         let text = |text: Option<&str>| text.map(|text| Text::of(text, json));
         Ok(Facts {
-            algorithm: None,
+            algorithm: Some(algorithm),
             issuer: text(self.issuer(&claims)?),
             subject: Text::of(self.subject(&claims)?, json),
             tenant: self.tenant(&claims)?,
             scope: self.scope(&claims, json)?,
             scopes: OnceLock::new(),
-            id: text(claims.text("jti", JwtError::claims("jti is not text"))?),
-            session: text(claims.text("sid", JwtError::claims("sid is not text"))?),
-            expires: time(&claims, "exp").ok_or(JwtError::claims("exp is absent"))?,
-            not_before: time(&claims, "nbf"),
+            id: text(text_of(&claims, JTI, "jti is not text")?),
+            session: text(text_of(&claims, SID, "sid is not text")?),
+            expires: claims.date(EXP).ok_or(JwtError::claims("exp is absent"))?,
+            not_before: claims.date(NBF),
             issued_at,
             claims: String::new(),
         })
     }
 
     fn check_required(&self, claims: &Object<'_>) -> Result<(), JwtError> {
-        if self.required.iter().any(|(name, rule)| !rule.admits(claims.get(name))) {
+        if self.required.iter().any(|(name, rule)| !rule.admits(claims.get(Name::of(name)))) {
             return Err(JwtError::claims("a required claim is absent, or not what it must be"));
         }
-        match self.forbidden.iter().any(|name| claims.get(name).is_some()) {
+        match self.forbidden.iter().any(|name| claims.get(Name::of(name)).is_some()) {
             true => Err(JwtError::claims("a forbidden claim is present")),
             false => Ok(()),
         }
     }
 
     fn check_profile(&self, claims: &Object<'_>) -> Result<(), JwtError> {
-        let has = |name| claims.text(name, JwtError::claims(NOT_TEXT)).map(|text| text.is_some());
+        let has = |name| text_of(claims, name, NOT_TEXT).map(|text| text.is_some());
         match self.profile {
             Profile::PlainJwt => Ok(()),
-            Profile::AccessToken if has("sub")? && has("client_id")? && has("jti")? => {
-                time(claims, "iat").map(drop).ok_or(JwtError::claims("iat is absent"))
+            Profile::AccessToken if has(SUB)? && has(CLIENT_ID)? && has(JTI)? => {
+                claims.date(IAT).map(drop).ok_or(JwtError::claims("iat is absent"))
             }
             Profile::AccessToken => Err(JwtError::claims("a claim of RFC 9068 is absent")),
-            Profile::IdToken if !has("sub")? || time(claims, "iat").is_none() => {
+            Profile::IdToken if !has(SUB)? || claims.date(IAT).is_none() => {
                 Err(JwtError::claims("a claim of an ID token is absent"))
             }
             Profile::IdToken => self.check_parties(claims),
@@ -97,11 +100,11 @@ impl Rules {
 
     /// OpenID Connect Core 1.0 section 3.1.3.7, steps 3 to 5.
     fn check_parties(&self, claims: &Object<'_>) -> Result<(), JwtError> {
-        let audiences = || claims.get("aud").into_iter().flat_map(Value::texts).flatten();
+        let audiences = || claims.get(AUD).into_iter().flat_map(Value::texts).flatten();
         if !audiences().all(|name| self.is_ours(name)) {
             return Err(JwtError::claims("aud names somebody else too"));
         }
-        match claims.text("azp", JwtError::claims("azp is not text"))? {
+        match text_of(claims, AZP, "azp is not text")? {
             Some(party) if self.is_ours(party) => Ok(()),
             None if audiences().count() < 2 => Ok(()),
             _ => Err(JwtError::claims("azp is absent or somebody else")),
@@ -110,7 +113,7 @@ impl Rules {
 
     /// RFC 9068 section 4: exactly the issuer; a list of issuers is no issuer.
     fn issuer<'c>(&self, claims: &'c Object<'_>) -> Result<Option<&'c str>, JwtError> {
-        let issuer = claims.text("iss", JwtError::claims("iss is not text"))?;
+        let issuer = text_of(claims, ISS, "iss is not text")?;
         match &self.issuer {
             Some(expected) if issuer != Some(expected) => {
                 Err(JwtError::claims("iss is not the expected issuer"))
@@ -120,7 +123,7 @@ impl Rules {
     }
 
     fn check_audience(&self, claims: &Object<'_>) -> Result<(), JwtError> {
-        let named = match claims.get("aud") {
+        let named = match claims.get(AUD) {
             Some(audience) => self.names_us(audience),
             None => self.audiences.is_none(),
         };
@@ -141,14 +144,14 @@ impl Rules {
     }
 
     fn subject<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, JwtError> {
-        match claims.text(&self.subject_claim, JwtError::claims("the subject is not text"))? {
+        match text_of(claims, Name::of(&self.subject_claim), "the subject is not text")? {
             Some(subject) if !subject.is_empty() => Ok(subject),
             _ => Err(JwtError::claims("the subject is absent or empty")),
         }
     }
 
     fn tenant(&self, claims: &Object<'_>) -> Result<Option<Arc<Tenant>>, JwtError> {
-        match claims.text(&self.tenant_claim, JwtError::claims("the tenant is not text"))? {
+        match text_of(claims, Name::of(&self.tenant_claim), "the tenant is not text")? {
             Some("") => Err(JwtError::claims("the tenant is empty")),
             tenant => Ok(tenant.map(|id| Arc::new(Tenant::new(id)))),
         }
@@ -157,7 +160,8 @@ impl Rules {
     /// RFC 9068 section 2.2.3 has a space-separated text; lists are common too.
     fn scope(&self, claims: &Object<'_>, json: &str) -> Result<Option<Text>, JwtError> {
         const REASON: &str = "the scopes are neither a space-separated text nor a list of scopes";
-        let Some(value) = self.scope_claims.iter().find_map(|name| claims.get(name)) else {
+        let Some(value) = self.scope_claims.iter().find_map(|name| claims.get(Name::of(name)))
+        else {
             return Ok(None);
         };
         let scopes = match value {
@@ -202,22 +206,34 @@ impl Rules {
 
 const NOT_TEXT: &str = "a claim of the profile is not text";
 
-fn are_scopes(list: &str) -> bool {
-    list.split(' ').all(|part| part.is_empty() || is_scope_token(part))
+const ISS: Name<'_> = Name::of("iss");
+const SUB: Name<'_> = Name::of("sub");
+const AUD: Name<'_> = Name::of("aud");
+const JTI: Name<'_> = Name::of("jti");
+const SID: Name<'_> = Name::of("sid");
+const AZP: Name<'_> = Name::of("azp");
+const CLIENT_ID: Name<'_> = Name::of("client_id");
+
+/// A claim that has to be text if it is there.
+#[inline]
+fn text_of<'c>(
+    claims: &'c Object<'_>,
+    name: Name<'_>,
+    otherwise: &'static str,
+) -> Result<Option<&'c str>, JwtError> {
+    claims.text(name).map_err(|NoText| JwtError::claims(otherwise))
 }
 
-fn unreadable(error: serde_json::Error) -> JwtError {
+fn are_scopes(list: &str) -> bool {
+    // Without a way out in between, many bytes are looked at in one step.
+    list.bytes().fold(true, |so_far, byte| so_far & (byte == b' ' || is_scope_byte(byte)))
+}
+
+fn unreadable(error: JsonError) -> JwtError {
     const REASON: &str = "the claims are not a JSON object with unique names and numeric times";
-    let kind = match error.is_data() {
-        true => JwtErrorKind::Claims,
-        false => JwtErrorKind::Malformed,
+    let kind = match error {
+        JsonError::Syntax(_) => JwtErrorKind::Malformed,
+        JsonError::NoObject | JsonError::Repeated | JsonError::NoDate => JwtErrorKind::Claims,
     };
     JwtError::new(kind, REASON).caused_by(error)
-}
-
-fn time(claims: &Object<'_>, name: &str) -> Option<Timestamp> {
-    match claims.get(name) {
-        Some(Value::Time(time)) => Some(*time),
-        _ => None,
-    }
 }

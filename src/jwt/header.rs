@@ -4,7 +4,7 @@
 
 use super::algorithm::Algorithm;
 use super::error::{JwtError, JwtErrorKind};
-use super::json::Object;
+use super::json::{Name, NoText, Object};
 
 /// Members that a header may have.
 const MAX_MEMBERS: usize = 64;
@@ -13,12 +13,17 @@ const MAX_MEMBERS: usize = 64;
 pub(crate) const MAX_KID: usize = 256;
 
 /// Members whose mere presence changes how a token must be read, in ways that this crate doesn't.
-const REFUSED: [(&str, &str); 4] = [
-    ("crit", "crit: no extension is understood (RFC 7515 section 4.1.11)"),
-    ("b64", "b64: not for JWTs (RFC 7797 section 7)"),
-    ("zip", "zip: compression belongs to JWE"),
-    ("enc", "enc: an encrypted token where a signed one is expected"),
+const REFUSED: [(Name<'_>, &str); 4] = [
+    (Name::of("crit"), "crit: no extension is understood (RFC 7515 section 4.1.11)"),
+    (Name::of("b64"), "b64: not for JWTs (RFC 7797 section 7)"),
+    (Name::of("zip"), "zip: compression belongs to JWE"),
+    (Name::of("enc"), "enc: an encrypted token where a signed one is expected"),
 ];
+
+const ALG: Name<'_> = Name::of("alg");
+const TYP: Name<'_> = Name::of("typ");
+const CTY: Name<'_> = Name::of("cty");
+const KID: Name<'_> = Name::of("kid");
 
 /// A header that broke no rule, when it has been read.
 #[derive(Debug, Default)]
@@ -30,21 +35,19 @@ impl<'a> Header<'a> {
         self.read_object(json)?;
         refuse_extensions(&self.0)?;
         refuse_nesting(&self.0)?;
-        self.0
-            .text("alg", JwtError::malformed("alg is not text"))?
+        text(&self.0, ALG, "alg is not text")?
             .and_then(Algorithm::named)
             .ok_or(JwtError::new(JwtErrorKind::Algorithm, "alg is absent or unknown"))
     }
 
     pub(crate) fn typ(&self) -> Result<Option<&str>, JwtError> {
-        self.0.text("typ", JwtError::malformed("typ is not text"))
+        text(&self.0, TYP, "typ is not text")
     }
 
     pub(crate) fn kid(&self) -> Result<Option<&str>, JwtError> {
-        let kid = self.0.text("kid", JwtError::malformed("kid is not text"))?;
-        match kid {
+        match text(&self.0, KID, "kid is not text")? {
             Some(kid) if kid.len() > MAX_KID => Err(JwtError::malformed("kid is too long")),
-            _ => Ok(kid),
+            kid => Ok(kid),
         }
     }
 
@@ -61,19 +64,28 @@ impl<'a> Header<'a> {
 }
 
 fn refuse_extensions(object: &Object<'_>) -> Result<(), JwtError> {
-    match REFUSED.iter().find(|(name, _)| object.get(name).is_some()) {
+    match REFUSED.iter().find(|(name, _)| object.get(*name).is_some()) {
         Some((_, reason)) => Err(JwtError::malformed(reason)),
         None => Ok(()),
     }
 }
 
 fn refuse_nesting(object: &Object<'_>) -> Result<(), JwtError> {
-    match object.text("cty", JwtError::malformed("cty is not text"))? {
+    match text(object, CTY, "cty is not text")? {
         Some(cty) if is_media_type(cty, "jwt") => {
             Err(JwtError::malformed("cty: a JWT within a JWT"))
         }
         _ => Ok(()),
     }
+}
+
+/// A member that has to be text if it is there.
+fn text<'o>(
+    object: &'o Object<'_>,
+    name: Name<'_>,
+    otherwise: &'static str,
+) -> Result<Option<&'o str>, JwtError> {
+    object.text(name).map_err(|NoText| JwtError::malformed(otherwise))
 }
 
 /// True when both are one media type, `application/` or not.

@@ -4,15 +4,18 @@ use super::algorithm::{Algorithm, Family};
 use super::error::{JwtError, JwtErrorKind};
 use super::header::MAX_KID;
 use super::key::JwtKey;
+use super::known::KnownHeaders;
 use super::ring::End;
 use crate::ConfigError;
 
 /// Keys among which every token finds at most one.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct KeySet {
     keys: Vec<JwtKey>,
     /// What a token may be signed with, whether a key for it is at hand or not.
     algorithms: Vec<Algorithm>,
+    /// Of tokens that these keys have signed.
+    pub(crate) headers: KnownHeaders,
 }
 
 impl KeySet {
@@ -29,13 +32,17 @@ impl KeySet {
         if mixes_secrets(&keys) {
             return Err(refused("a secret beside public keys; give them a verifier each"));
         }
-        let algorithms = keys.iter().map(JwtKey::algorithm).collect();
-        Ok(Self { keys, algorithms })
+        Ok(Self::of(keys))
     }
 
     /// The keys that an issuer publishes. There may be none; one `kid` may have several algorithms.
     pub(crate) fn published(keys: Vec<JwtKey>, algorithms: Vec<Algorithm>) -> Self {
-        Self { keys, algorithms }
+        Self { keys, algorithms, headers: KnownHeaders::default() }
+    }
+
+    fn of(keys: Vec<JwtKey>) -> Self {
+        let algorithms = keys.iter().map(JwtKey::algorithm).collect();
+        Self::published(keys, algorithms)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -46,8 +53,7 @@ impl KeySet {
     pub(crate) fn without(&self, ended: &[End]) -> Option<Self> {
         let is_kept = |key: &&JwtKey| !ended.iter().any(|end| end.key == key.print());
         let kept: Vec<_> = self.keys.iter().filter(is_kept).cloned().collect();
-        let algorithms = kept.iter().map(JwtKey::algorithm).collect();
-        (!kept.is_empty()).then_some(Self { keys: kept, algorithms })
+        (!kept.is_empty()).then(|| Self::of(kept))
     }
 
     /// The one key for a token, which is never tried with several.

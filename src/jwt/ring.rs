@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::algorithm::Algorithm;
 use super::error::{JwtError, JwtErrorKind};
-use super::key::{Fingerprint, JwtKey};
+use super::key::Fingerprint;
 use super::keys::KeySet;
 use crate::Timestamp;
 
@@ -36,10 +35,6 @@ pub(crate) struct End {
 }
 
 impl KeyRing {
-    pub(crate) fn new(set: KeySet) -> Self {
-        Self::ending(set, Vec::new())
-    }
-
     /// A set some keys of which end.
     pub(crate) fn ending(set: KeySet, ends: Vec<End>) -> Self {
         Self(Arc::new(Shared {
@@ -65,10 +60,10 @@ impl KeyRing {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// The one key for a token; see [`KeySet::find`].
-    pub(crate) fn find(&self, kid: Option<&str>, alg: Algorithm) -> Result<JwtKey, JwtError> {
+    /// The keys that have not ended.
+    pub(crate) fn at_hand(&self) -> Result<Arc<KeySet>, JwtError> {
         match &self.read().set {
-            Some(set) => set.find(kid, alg).cloned(),
+            Some(set) => Ok(Arc::clone(set)),
             None => Err(JwtError::new(JwtErrorKind::UnknownKey, "no key is left")),
         }
     }

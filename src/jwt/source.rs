@@ -1,6 +1,8 @@
 //! Where a verifier's keys come from: its configuration, or the issuer.
 
-use super::algorithm::Algorithm;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use super::error::JwtError;
 use super::key::JwtKey;
 use super::keys::KeySet;
@@ -11,8 +13,28 @@ use crate::{ConfigError, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) enum KeySource {
+    Fixed(Arc<KeySet>),
+    /// Those of an issuer of our own.
     Own(KeyRing),
     Remote(RemoteKeys),
+}
+
+/// Keys that may be used now. Those that never change need not be kept from going away.
+pub(crate) enum AtHand<'k> {
+    Fixed(&'k KeySet),
+    Shared(Arc<KeySet>),
+}
+
+impl Deref for AtHand<'_> {
+    type Target = KeySet;
+
+    #[inline]
+    fn deref(&self) -> &KeySet {
+        match self {
+            Self::Fixed(keys) => keys,
+            Self::Shared(keys) => keys,
+        }
+    }
 }
 
 impl KeySource {
@@ -22,7 +44,7 @@ impl KeySource {
         remote: Option<RemoteKeys>,
         issuer: Option<&str>,
     ) -> Result<Self, ConfigError> {
-        let Some(keys) = remote else { return ring_of(ring, fixed).map(Self::Own) };
+        let Some(keys) = remote else { return Self::local(ring, fixed) };
         if ring.is_some() || !fixed.is_empty() {
             let reason = "fixed keys beside published ones; give them a verifier each";
             return Err(ConfigError::unusable("JWT keys", reason));
@@ -36,11 +58,20 @@ impl KeySource {
         }
     }
 
-    /// The one key for a token; see [`KeySet::find`].
-    pub(crate) fn find(&self, kid: Option<&str>, alg: Algorithm) -> Result<JwtKey, JwtError> {
+    fn local(ring: Option<KeyRing>, fixed: Vec<JwtKey>) -> Result<Self, ConfigError> {
+        match ring {
+            None => KeySet::new(fixed).map(|keys| Self::Fixed(Arc::new(keys))),
+            Some(ring) if fixed.is_empty() => Ok(Self::Own(ring)),
+            Some(_) => Err(ConfigError::unusable("JWT keys", "an issuer of one's own has its own")),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn at_hand(&self) -> Result<AtHand<'_>, JwtError> {
         match self {
-            Self::Own(ring) => ring.find(kid, alg),
-            Self::Remote(keys) => keys.at_hand()?.find(kid, alg).cloned(),
+            Self::Fixed(keys) => Ok(AtHand::Fixed(keys)),
+            Self::Own(ring) => ring.at_hand().map(AtHand::Shared),
+            Self::Remote(keys) => keys.at_hand().map(AtHand::Shared),
         }
     }
 
@@ -48,6 +79,7 @@ impl KeySource {
     /// be used: nothing is to be remembered under it.
     pub(crate) fn generation(&self, now: Timestamp) -> Option<u64> {
         match self {
+            Self::Fixed(_) => Some(0),
             Self::Own(ring) => Some(ring.generation(now)),
             Self::Remote(keys) => keys.generation(),
         }
@@ -56,16 +88,8 @@ impl KeySource {
     /// What to do about `error`, which other keys might mend.
     pub(crate) fn ask(&self, error: JwtError) -> Attempt {
         match self {
-            Self::Own(_) => Attempt::Ended(Err(error)),
+            Self::Fixed(_) | Self::Own(_) => Attempt::Ended(Err(error)),
             Self::Remote(keys) => keys.ask(error),
         }
-    }
-}
-
-fn ring_of(ring: Option<KeyRing>, fixed: Vec<JwtKey>) -> Result<KeyRing, ConfigError> {
-    match ring {
-        None => KeySet::new(fixed).map(KeyRing::new),
-        Some(ring) if fixed.is_empty() => Ok(ring),
-        Some(_) => Err(ConfigError::unusable("JWT keys", "an issuer of one's own has its own")),
     }
 }

@@ -3,29 +3,27 @@
 /// A text within the claims of a token, or what its escapes meant.
 #[derive(Debug)]
 pub(crate) enum Text {
-    Within { start: u32, end: u32 },
+    Within { start: usize, end: usize },
     Own(Box<str>),
 }
 
 impl Text {
     /// `part` as it stands in `whole`, if it is a piece of it.
+    #[inline]
     pub(crate) fn of(part: &str, whole: &str) -> Self {
         let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         let end = start.wrapping_add(part.len());
-        match (u32::try_from(start), u32::try_from(end)) {
-            (Ok(from), Ok(to)) if whole.get(start..end) == Some(part) => {
-                Self::Within { start: from, end: to }
-            }
-            _ => Self::Own(part.into()),
+        match whole.get(start..end) {
+            // What stands where a piece of `whole` stands is that piece.
+            Some(_) => Self::Within { start, end },
+            None => Self::Own(part.into()),
         }
     }
 
     /// The text; `whole` is what it was made from.
     pub(crate) fn within<'t>(&'t self, whole: &'t str) -> &'t str {
         match self {
-            Self::Within { start, end } => {
-                whole.get(*start as usize..*end as usize).unwrap_or_default()
-            }
+            Self::Within { start, end } => whole.get(*start..*end).unwrap_or_default(),
             Self::Own(text) => text,
         }
     }

@@ -3,32 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
+use super::algorithm::Algorithm;
 use super::builder::JwtVerifierBuilder;
 use super::cache::{Seen, TokenCache};
 use super::claims::Rules;
+use super::compact::{Buffers, Parts};
 use super::error::{JwtError, JwtErrorKind};
 use super::header::{Header, is_media_type};
-use super::key::JwtKey;
+use super::key::{Fingerprint, JwtKey};
+use super::keys::KeySet;
 use super::remote::Waiting;
 use super::revocation::Revocations;
 use super::source::KeySource;
 use super::token::VerifiedToken;
 use crate::store::StoreError;
 use crate::{Clock, Timestamp};
-
-/// Bytes of a decoded header that need no allocation.
-const SMALL_HEADER: usize = 256;
-
-/// Bytes of a signature that is not RSA's, rounded up.
-const SMALL_SIGNATURE: usize = 99;
-
-/// Bytes of the longest signature: RSA of 8192 bits.
-///
-/// Rounded up to what the decoder wants for it.
-const MAX_SIGNATURE: usize = 1026;
 
 /// How many fetches of keys a token waits for: one that began before the token came may be too old
 /// for it.
@@ -66,6 +55,18 @@ pub struct JwtVerifier {
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
 }
 
+/// The key that has signed a token.
+struct Signer {
+    algorithm: Algorithm,
+    print: Fingerprint,
+}
+
+impl Signer {
+    fn of(key: &JwtKey) -> Self {
+        Self { algorithm: key.algorithm(), print: key.print() }
+    }
+}
+
 /// A token that is good, as far as is known without asking.
 pub(crate) enum Admitted {
     Good(VerifiedToken),
@@ -90,7 +91,7 @@ impl JwtVerifier {
     /// [`JwtErrorKind::RevocationsUnavailable`] when it is good but it can't be told here whether it
     /// is revoked, another kind when it is bad.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
-        match self.admit(token, now)? {
+        match self.admit(token.as_bytes(), now)? {
             Admitted::Good(token) => Ok(token),
             Admitted::Unsure(_) => Err(JwtError::new(
                 JwtErrorKind::RevocationsUnavailable,
@@ -109,14 +110,11 @@ impl JwtVerifier {
         token: &str,
         now: Timestamp,
     ) -> Result<VerifiedToken, JwtError> {
-        match self.admit(token, now)? {
-            Admitted::Good(token) => Ok(token),
-            Admitted::Unsure(token) => self.ask(token).await,
-        }
+        self.settle(self.admit(token.as_bytes(), now).into(), || now).await
     }
 
     /// Everything that can be judged without waiting.
-    pub(crate) fn admit(&self, token: &str, now: Timestamp) -> Result<Admitted, JwtError> {
+    pub(crate) fn admit(&self, token: &[u8], now: Timestamp) -> Result<Admitted, JwtError> {
         let token = self.prove(token, now)?;
         let Some(revocations) = &self.revocations else { return Ok(Admitted::Good(token)) };
         match revocations.peek(&token) {
@@ -125,20 +123,14 @@ impl JwtVerifier {
         }
     }
 
-    pub(crate) async fn ask(&self, token: VerifiedToken) -> Result<VerifiedToken, JwtError> {
-        let Some(revocations) = &self.revocations else { return Ok(token) };
-        let answer = revocations.is_revoked(&token).await;
-        unless_revoked(token, answer)
-    }
-
     /// Everything but revocation, from memory if the token was verified before.
-    fn prove(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
+    fn prove(&self, token: &[u8], now: Timestamp) -> Result<VerifiedToken, JwtError> {
         // Asked for before the key is: one that is withdrawn meanwhile belongs to no later number.
         let generation = self.keys.generation(now);
         let (Some(cache), Some(generation)) = (&self.cache, generation) else {
             return self.prove_anew(token, now).map(|seen| seen.verified);
         };
-        let is_trusted = |print| self.key_of(token).is_ok_and(|key| key.print() == print);
+        let is_trusted = |print| self.signer_of(token).is_ok_and(|signer| signer.print == print);
         if let Some(known) = cache.find(token, generation, is_trusted) {
             return self.rules.check_time(known.facts(), now).map(|()| known);
         }
@@ -148,18 +140,18 @@ impl JwtVerifier {
         Ok(verified)
     }
 
-    fn prove_anew(&self, token: &str, now: Timestamp) -> Result<Seen, JwtError> {
-        let (payload, key) = self.open(token)?;
-        let claims = String::from_utf8(payload).map_err(|error| {
-            JwtError::malformed("the claims are not UTF-8").caused_by(error.utf8_error())
-        })?;
-        let verified = self.rules.admit(claims, key.algorithm(), now)?;
-        Ok(Seen { verified, key: key.print() })
+    fn prove_anew(&self, token: &[u8], now: Timestamp) -> Result<Seen, JwtError> {
+        let (payload, signer) = self.open(token)?;
+        let verified = self.rules.admit(utf8(payload)?, signer.algorithm, now)?;
+        Ok(Seen { verified, key: signer.print })
     }
 
-    /// The key that would judge the token now.
-    fn key_of(&self, token: &str) -> Result<JwtKey, JwtError> {
-        self.key(Parts::split(token)?.header)
+    /// Who would have signed the token now.
+    fn signer_of(&self, token: &[u8]) -> Result<Signer, JwtError> {
+        let keys = self.keys.at_hand()?;
+        self.read_header(&Parts::split(token)?, |header, algorithm| {
+            keys.find(header.kid()?, algorithm).map(Signer::of)
+        })
     }
 
     /// [`verify`](Self::verify) at the time that `clock` tells; where the token's key is not at hand,
@@ -175,11 +167,12 @@ impl JwtVerifier {
         token: &str,
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
+        let token = token.as_bytes();
         self.finish(self.try_verify(token, clock.now()), token, clock).await
     }
 
     /// Verifies with what is at hand, or says what has to be waited for.
-    pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
+    pub(crate) fn try_verify(&self, token: &[u8], now: Timestamp) -> Attempt {
         match self.admit(token, now) {
             // A token that its claims condemn is not worth a fetch.
             Err(error) if error.lacks_key() && self.would_admit(token, now) => {
@@ -191,7 +184,7 @@ impl JwtVerifier {
 
     /// Keys that come between the look for one and the question for it are looked at before their
     /// absence is believed.
-    fn ask_for_key(&self, token: &str, now: Timestamp) -> Attempt {
+    fn ask_for_key(&self, token: &[u8], now: Timestamp) -> Attempt {
         loop {
             let seen = self.keys.generation(now);
             let attempt = match self.admit(token, now) {
@@ -208,7 +201,7 @@ impl JwtVerifier {
     pub(crate) async fn finish(
         &self,
         mut attempt: Attempt,
-        token: &str,
+        token: &[u8],
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
         for _ in 0..MAX_FLIGHTS {
@@ -216,26 +209,39 @@ impl JwtVerifier {
             wait.await;
             attempt = self.try_verify(token, clock.now());
         }
-        match attempt {
-            Attempt::Ended(outcome) => outcome,
-            Attempt::Unsure(token) => {
-                let token = self.ask(token).await?;
-                // The answer may have taken longer than the token lasts.
-                self.rules.check_time(token.facts(), clock.now()).map(|()| token)
+        self.settle(attempt, || clock.now()).await
+    }
+
+    /// Asks whether the token is revoked, and waits for nothing else. The answer may take longer than
+    /// the token lasts: `now` is asked after it.
+    async fn settle(
+        &self,
+        attempt: Attempt,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<VerifiedToken, JwtError> {
+        match (attempt, &self.revocations) {
+            (Attempt::Ended(outcome), _) => outcome,
+            (Attempt::Waits(wait), _) => Err(wait.give_up()),
+            (Attempt::Unsure(token), None) => Ok(token),
+            (Attempt::Unsure(token), Some(revocations)) => {
+                let answer = revocations.is_revoked(&token).await;
+                let token = unless_revoked(token, answer)?;
+                self.rules.check_time(token.facts(), now()).map(|()| token)
             }
-            Attempt::Waits(wait) => Err(wait.give_up()),
         }
     }
 
+    /// Whether it was this verifier that verified the token before, good now or not.
+    pub(crate) fn remembers(&self, token: &[u8]) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.has(token))
+    }
+
     /// Whether the claims are good, if the signature were.
-    fn would_admit(&self, token: &str, now: Timestamp) -> bool {
+    fn would_admit(&self, token: &[u8], now: Timestamp) -> bool {
         let judge = || -> Result<VerifiedToken, JwtError> {
             let parts = Parts::split(token)?;
-            let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-            let header = decode_header(parts.header, &mut small, &mut large)?;
-            let algorithm = Header::default().read(header)?;
-            let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
-            self.rules.admit(String::from_utf8(payload).map_err(not_base64url)?, algorithm, now)
+            let algorithm = self.read_header(&parts, |_, algorithm| Ok(algorithm))?;
+            self.rules.admit(utf8(parts.payload()?)?, algorithm, now)
         };
         judge().is_ok()
     }
@@ -249,32 +255,55 @@ impl JwtVerifier {
     ///
     /// Any kind but those of the claims and the time.
     pub fn verify_signature(&self, token: &str) -> Result<Vec<u8>, JwtError> {
-        self.open(token).map(|(payload, _)| payload)
+        self.open(token.as_bytes()).map(|(payload, _)| payload)
     }
 
-    /// The payload, and the key that has signed it.
-    fn open(&self, token: &str) -> Result<(Vec<u8>, JwtKey), JwtError> {
+    /// The payload, and who has signed it.
+    fn open(&self, token: &[u8]) -> Result<(Vec<u8>, Signer), JwtError> {
         if token.len() > self.max_length {
             return Err(JwtError::malformed("the token is too long"));
         }
         let parts = Parts::split(token)?;
-        let key = self.key(parts.header)?;
-        match base64::decoded_len_estimate(parts.signature.len()) {
-            ..=SMALL_SIGNATURE => check_signed(&key, &parts, &mut [0; SMALL_SIGNATURE])?,
-            _ => check_signed(&key, &parts, &mut [0; MAX_SIGNATURE])?,
-        }
-        let payload = URL_SAFE_NO_PAD.decode(parts.payload).map_err(not_base64url)?;
-        Ok((payload, key))
+        let signer = match self.keys.at_hand() {
+            Ok(keys) => self.check_signed(&parts, &keys)?,
+            // A bad header is not worth a fetch.
+            Err(missing) => {
+                return Err(self.read_header(&parts, |_, _| Ok(())).err().unwrap_or(missing));
+            }
+        };
+        Ok((parts.payload()?, signer))
     }
 
-    /// The key that judges tokens with this header.
-    fn key(&self, header: &str) -> Result<JwtKey, JwtError> {
-        let (mut small, mut large) = ([0; SMALL_HEADER], Vec::new());
-        let json = decode_header(header, &mut small, &mut large)?;
+    fn check_signed(&self, parts: &Parts<'_>, keys: &KeySet) -> Result<Signer, JwtError> {
+        let Some(known) = keys.headers.find(parts.header) else {
+            return self.check_anew(parts, keys);
+        };
+        self.check_type(known.typ())?;
+        parts.check_signed(&known.key)?;
+        Ok(Signer::of(&known.key))
+    }
+
+    /// Believes nothing of the header before the signature is good.
+    fn check_anew(&self, parts: &Parts<'_>, keys: &KeySet) -> Result<Signer, JwtError> {
+        self.read_header(parts, |header, algorithm| {
+            let key = keys.find(header.kid()?, algorithm)?;
+            parts.check_signed(key)?;
+            keys.headers.remember(parts.header, header.typ()?, key);
+            Ok(Signer::of(key))
+        })
+    }
+
+    /// What becomes of a header of the right kind.
+    fn read_header<T>(
+        &self,
+        parts: &Parts<'_>,
+        then: impl FnOnce(&Header<'_>, Algorithm) -> Result<T, JwtError>,
+    ) -> Result<T, JwtError> {
+        let mut buffers = Buffers::new();
         let mut header = Header::default();
-        let algorithm = header.read(json)?;
+        let algorithm = header.read(parts.header(&mut buffers)?)?;
         self.check_type(header.typ()?)?;
-        self.keys.find(header.kid()?, algorithm)
+        then(&header, algorithm)
     }
 
     /// RFC 8725 section 3.11: tokens of other kinds are told apart by `typ`.
@@ -292,12 +321,10 @@ impl JwtVerifier {
     }
 }
 
-fn check_signed(key: &JwtKey, parts: &Parts<'_>, buffer: &mut [u8]) -> Result<(), JwtError> {
-    let signature = decode(parts.signature, buffer)?;
-    match key.is_signed(parts.signed.as_bytes(), signature) {
-        true => Ok(()),
-        false => Err(JwtError::new(JwtErrorKind::Signature, "the signature is not the key's")),
-    }
+fn utf8(claims: Vec<u8>) -> Result<String, JwtError> {
+    String::from_utf8(claims).map_err(|error| {
+        JwtError::malformed("the claims are not UTF-8").caused_by(error.utf8_error())
+    })
 }
 
 fn unless_revoked(
@@ -314,50 +341,6 @@ fn unless_revoked(
     }
 }
 
-/// The parts of a compact serialization, still encoded.
-struct Parts<'t> {
-    header: &'t str,
-    payload: &'t str,
-    signature: &'t str,
-    signed: &'t str,
-}
-
-impl<'t> Parts<'t> {
-    fn split(token: &'t str) -> Result<Self, JwtError> {
-        const REASON: JwtError = JwtError::malformed("not three parts with a dot between them");
-        let (signed, signature) = token.rsplit_once('.').ok_or(REASON)?;
-        let (header, payload) = signed.split_once('.').ok_or(REASON)?;
-        match payload.contains('.') {
-            true => Err(REASON),
-            false => Ok(Self { header, payload, signature, signed }),
-        }
-    }
-}
-
-fn decode_header<'b>(
-    header: &str,
-    small: &'b mut [u8; SMALL_HEADER],
-    large: &'b mut Vec<u8>,
-) -> Result<&'b [u8], JwtError> {
-    if base64::decoded_len_estimate(header.len()) <= small.len() {
-        return decode(header, small);
-    }
-    large.resize(base64::decoded_len_estimate(header.len()), 0);
-    decode(header, large)
-}
-
-fn decode<'b>(part: &str, buffer: &'b mut [u8]) -> Result<&'b [u8], JwtError> {
-    match URL_SAFE_NO_PAD.decode_slice(part, buffer) {
-        Ok(len) => Ok(&buffer[..len]),
-        Err(error) => Err(not_base64url(error)),
-    }
-}
-
-/// The decoder's error would quote a character of the token, so it is no source.
-fn not_base64url<E>(_: E) -> JwtError {
-    JwtError::malformed("a part is not canonical base64url, or a signature is too long")
-}
-
 impl fmt::Debug for JwtVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtVerifier")
@@ -370,7 +353,7 @@ impl fmt::Debug for JwtVerifier {
 
 /// Tells a token from an API key, which has no dot.
 pub(crate) fn looks_like_jwt(text: &[u8]) -> bool {
-    text.contains(&b'.')
+    memchr::memchr(b'.', text).is_some()
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl JwtVerifiers {
     /// Those of the verifier of its issuer; [`JwtErrorKind::Claims`](super::JwtErrorKind::Claims)
     /// when it names an issuer without one.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, JwtError> {
-        self.of(token)?.verify(token, now)
+        self.of(token.as_bytes())?.verify(token, now)
     }
 
     /// Verifies a token, and waits for its issuer's keys where they are not at hand; see
@@ -112,10 +112,10 @@ impl JwtVerifiers {
         token: &str,
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
-        self.of(token)?.verify_or_fetch(token, clock).await
+        self.of(token.as_bytes())?.verify_or_fetch(token, clock).await
     }
 
-    pub(crate) fn try_verify(&self, token: &str, now: Timestamp) -> Attempt {
+    pub(crate) fn try_verify(&self, token: &[u8], now: Timestamp) -> Attempt {
         match self.of(token) {
             Ok(verifier) => verifier.try_verify(token, now),
             Err(error) => Attempt::Ended(Err(error)),
@@ -125,20 +125,24 @@ impl JwtVerifiers {
     pub(crate) async fn finish(
         &self,
         attempt: Attempt,
-        token: &str,
+        token: &[u8],
         clock: &dyn Clock,
     ) -> Result<VerifiedToken, JwtError> {
         self.of(token)?.finish(attempt, token, clock).await
     }
 
     /// The verifier of the issuer that the token names, which is not believed yet.
-    fn of(&self, token: &str) -> Result<&JwtVerifier, JwtError> {
+    fn of(&self, token: &[u8]) -> Result<&JwtVerifier, JwtError> {
         let several = match &self.0 {
             Issuers::One(verifier) => return Ok(verifier),
             Issuers::Several(several) => several,
         };
         if token.len() > several.max_length {
             return Err(JwtError::malformed("the token is too long"));
+        }
+        // Who has verified it before need not be looked for.
+        if let Some(known) = several.by_issuer.values().find(|own| own.remembers(token)) {
+            return Ok(known);
         }
         let claims = claims(token).ok_or(NAMELESS)?;
         let named: Named<'_> = object(&claims).ok_or(NAMELESS)?;
@@ -149,8 +153,8 @@ impl JwtVerifiers {
 
 const NAMELESS: JwtError = JwtError::claims("not claims that name one issuer");
 
-fn claims(token: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()
+fn claims(token: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(token.split(|byte| *byte == b'.').nth(1)?).ok()
 }
 
 impl From<JwtVerifier> for JwtVerifiers {

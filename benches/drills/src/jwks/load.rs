@@ -22,10 +22,25 @@ pub(super) struct Latency {
 }
 
 impl Latency {
-    pub(super) fn and(mut self, other: Self) -> Self {
+    fn and(mut self, other: Self) -> Self {
         self.times.extend(other.times);
         self.times.sort_unstable();
         Self { times: self.times, refused: self.refused + other.refused }
+    }
+
+    fn at(&self, share: f64) -> Duration {
+        let index = (self.times.len() as f64 * share) as usize;
+        self.times.get(index).copied().unwrap_or(Duration::MAX)
+    }
+}
+
+/// The same again and again.
+#[derive(Default)]
+pub(super) struct Turns(Vec<Latency>);
+
+impl Turns {
+    pub(super) fn push(&mut self, turn: Latency) {
+        self.0.push(turn);
     }
 
     pub(super) fn p50(&self) -> Duration {
@@ -36,9 +51,25 @@ impl Latency {
         self.at(0.99)
     }
 
+    pub(super) fn refused(&self) -> u64 {
+        self.0.iter().map(|turn| turn.refused).sum()
+    }
+
+    /// By how much the 99th percentile is above that of the turn beside it.
+    pub(super) fn slower_than(&self, quiet: &Self) -> f64 {
+        let ratio = |(seen, quiet): (&Latency, &Latency)| {
+            seen.at(0.99).as_secs_f64() / quiet.at(0.99).as_secs_f64()
+        };
+        let mut ratios: Vec<_> = self.0.iter().zip(&quiet.0).map(ratio).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::INFINITY)
+    }
+
+    /// What it was in the turn in the middle.
     fn at(&self, share: f64) -> Duration {
-        let index = (self.times.len() as f64 * share) as usize;
-        self.times.get(index).copied().unwrap_or(Duration::MAX)
+        let mut turns: Vec<_> = self.0.iter().map(|turn| turn.at(share)).collect();
+        turns.sort_unstable();
+        turns.get(turns.len() / 2).copied().unwrap_or(Duration::MAX)
     }
 }
 
