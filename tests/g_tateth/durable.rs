@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use support::Server;
 use tokio::task::JoinSet;
@@ -115,6 +116,8 @@ async fn the_usage_is_written_beside_the_requests() {
     // Another process knows only what is in the file.
     let path = format!("/api/v1/api-keys/{id}/usage");
     support::eventually("it is written", async || {
+        // Well within what the user may ask in an hour.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         data(&second.get(&path).bearer(&token).send().await, 200)["totalRequests"] == 1
     })
     .await;

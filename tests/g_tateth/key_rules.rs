@@ -58,7 +58,7 @@ async fn until_refused(api: &Api, key: &str) -> Answer {
             return answer;
         }
         assert!(start.elapsed() < PATIENCE, "the key does not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

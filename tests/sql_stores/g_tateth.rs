@@ -83,7 +83,7 @@ async fn feels(api: &Api, key: &str, status: u16, code: &str) {
             return;
         }
         assert!(start.elapsed() < Duration::from_secs(30), "{answer:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

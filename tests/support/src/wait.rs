@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Looks until it is so.
 ///
