@@ -147,14 +147,12 @@ async fn waits_as_told(url: &str) {
 
 /// What the server answers to a command.
 async fn ask<T: redis::FromRedisValue>(url: &str, command: &str) -> T {
-    let client = redis::Client::open(url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut words = command.split(' ');
     let mut cmd = redis::cmd(words.next().unwrap());
     for word in words {
         cmd.arg(word);
     }
-    cmd.query_async(&mut connection).await.unwrap()
+    cmd.query_async(&mut connection(url).await).await.unwrap()
 }
 
 async fn keys(url: &str, prefix: &str) -> Vec<String> {

@@ -8,6 +8,7 @@ use keygate::{KeyDigest, KeyRecord, KeyStatus, Tenant};
 use support::{PATIENCE, Redis, eventually};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::node::connection;
 use crate::{Private, wait, wait_on_one_thread};
 
 pub(crate) const TESTS: &[(&str, Private)] = &[
@@ -151,8 +152,7 @@ async fn unreadable() {
     let server = Redis::start();
     let mut hears = feed(&server);
     alive(&mut hears).await;
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = connection(&server.url()).await;
     let mut publish = async |text: &[u8]| {
         let mut publish = redis::cmd("PUBLISH");
         let publish = publish.arg("keygate:changes").arg(text);

@@ -12,6 +12,9 @@ use keygate::{
     AuthLayer, Authenticator, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Quota,
     RejectionKind, Standing, Tenant,
 };
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
+use support::PATIENCE;
 
 /// Far more than a test's server needs: that it is busy with other tests is no fault of its own.
 pub(crate) const PATIENT: Duration = Duration::from_secs(10);
@@ -29,6 +32,14 @@ pub(crate) fn unique() -> String {
 
 pub(crate) fn counters(url: &str, prefix: &str, patience: Duration) -> RedisCounters {
     RedisCounters::at(url).unwrap().prefix(prefix).unwrap().patience(patience).unwrap().start()
+}
+
+/// A connection of the test's own, which waits for its answers.
+pub(crate) async fn connection(url: &str) -> MultiplexedConnection {
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let config = config.set_connection_timeout(Some(PATIENCE));
+    let client = redis::Client::open(url).unwrap();
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
 pub(crate) struct Node {

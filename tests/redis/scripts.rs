@@ -42,8 +42,7 @@ struct Both {
 
 impl Both {
     async fn new(url: &str, quota: Quota) -> Self {
-        let client = redis::Client::open(url).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = connection(url).await;
         let clock = ManualClock::new(Timestamp::EPOCH);
         let memory = gate([limit(quota)], Some(clock.clone())).await;
         Self { key: unique(), quota, connection, memory, clock }
