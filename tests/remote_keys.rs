@@ -284,11 +284,13 @@ async fn answered<T>(world: &World, endless: bool, work: impl Future<Output = T>
     let asked = world.provider.asked(JWKS) + 1;
     let pass = async {
         world.provider.has_been_asked(JWKS, asked).await;
-        while endless {
+        if !endless {
+            std::future::pending::<()>().await;
+        }
+        loop {
             world.pass(10);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        std::future::pending().await
     };
     tokio::select! { done = work => done, () = pass => unreachable!() }
 }

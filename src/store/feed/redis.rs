@@ -302,6 +302,9 @@ impl Publisher {
 impl fmt::Debug for RedisFeed {
     /// Where the server is stays out of it, and so does the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisFeed").field("channel", &self.channel).finish_non_exhaustive()
+        let is_listening = self.connection.is_listening();
+        let mut shown = f.debug_struct("RedisFeed");
+        shown.field("channel", &self.channel).field("is_listening", &is_listening);
+        shown.finish_non_exhaustive()
     }
 }
