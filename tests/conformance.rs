@@ -15,11 +15,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
 use keygate::store::conformance::{Clause, all, outage_of};
-use keygate::store::{
-    Cached, KeyAdmin, MemoryStore, PostgresStore, SqliteStore, TenantDirectory, UsageStore,
-};
+use keygate::store::{Cached, MemoryStore, PostgresStore, SqliteStore};
 use libtest_mimic::{Arguments, Trial};
-use stores::{Place, Services, where_there_is_a_server};
+use stores::{Place, Services, Store, postgres, sqlite, where_there_is_a_server};
 
 fn main() {
     let services = Services::new();
@@ -60,24 +58,19 @@ fn named(store: &str, clauses: Vec<Clause>) -> Vec<Trial> {
     clauses.into_iter().map(trial).collect()
 }
 
-/// A store that is all four, to be tested in a new place for each clause.
-trait Whole: KeyAdmin + TenantDirectory + UsageStore {}
-
-impl<S: KeyAdmin + TenantDirectory + UsageStore> Whole for S {}
-
-fn on_sqlite<S: Whole>(services: &Services, over: fn(SqliteStore) -> S) -> Vec<Clause> {
+fn on_sqlite<S: Store>(services: &Services, over: fn(SqliteStore) -> S) -> Vec<Clause> {
     let services = services.clone();
     all(move || {
         let file = services.file();
-        async move { over(SqliteStore::open(file).await.unwrap()) }
+        async move { over(sqlite(&file).await.unwrap()) }
     })
 }
 
-fn on_postgres<S: Whole>(services: &Services, over: fn(PostgresStore) -> S) -> Vec<Clause> {
+fn on_postgres<S: Store>(services: &Services, over: fn(PostgresStore) -> S) -> Vec<Clause> {
     let services = services.clone();
     all(move || {
         let services = services.clone();
-        async move { over(PostgresStore::connect(&schema(&services).await).await.unwrap()) }
+        async move { over(postgres(&schema(&services).await).await.unwrap()) }
     })
 }
 

@@ -10,33 +10,9 @@ use keygate::jwt::remote::RemoteKeys;
 use keygate::jwt::{Algorithm, Jwks, JwtErrorKind, JwtKey, JwtVerifier};
 use serde_json::{Value, json};
 
-const PUBLIC: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 /// The JWK of the issuer's public key for an algorithm, without `alg`.
 fn jwk(algorithm: Algorithm, kid: &str) -> Value {
-    let raw = raw_public_key(algorithm);
-    let mut jwk = match algorithm {
-        Algorithm::ES256 => {
-            json!({ "kty": "EC", "crv": "P-256", "x": encode(&raw[1..33]), "y": encode(&raw[33..]) })
-        }
-        Algorithm::ES384 => {
-            json!({ "kty": "EC", "crv": "P-384", "x": encode(&raw[1..49]), "y": encode(&raw[49..]) })
-        }
-        Algorithm::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(raw) }),
-        _ => json!({ "kty": "RSA", "n": encode(&raw[9..265]), "e": encode(&raw[267..]) }),
-    };
-    jwk["kid"] = json!(kid);
-    jwk
+    with(public_jwk(algorithm), "kid", json!(kid))
 }
 
 fn with(mut jwk: Value, name: &str, value: Value) -> Value {

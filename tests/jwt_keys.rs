@@ -12,18 +12,6 @@ use keygate::ConfigError;
 use keygate::jwt::{Algorithm, JwtErrorKind, JwtKey, JwtVerifier};
 use serde_json::{Value, json};
 
-const PUBLIC: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 #[track_caller]
 fn verifies(algorithm: Algorithm, key: Result<JwtKey, ConfigError>) {
     let key = key.unwrap_or_else(|error| panic!("{algorithm}: {error}"));
@@ -39,22 +27,6 @@ fn refused(key: Result<JwtKey, ConfigError>, reason: &str) {
 
 fn jwk(value: &Value) -> Result<JwtKey, ConfigError> {
     JwtKey::jwk(&value.to_string())
-}
-
-/// The JWK of the issuer's public key, without `alg`.
-fn public_jwk(algorithm: Algorithm) -> Value {
-    let raw = raw_public_key(algorithm);
-    match algorithm {
-        Algorithm::ES256 => {
-            json!({ "kty": "EC", "crv": "P-256", "x": encode(&raw[1..33]), "y": encode(&raw[33..]) })
-        }
-        Algorithm::ES384 => {
-            json!({ "kty": "EC", "crv": "P-384", "x": encode(&raw[1..49]), "y": encode(&raw[49..]) })
-        }
-        Algorithm::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(raw) }),
-        // SEQUENCE, INTEGER of 257 bytes with a leading zero, INTEGER 65537.
-        _ => json!({ "kty": "RSA", "n": encode(&raw[9..265]), "e": encode(&raw[267..]) }),
-    }
 }
 
 fn with(jwk: &Value, name: &str, value: Value) -> Value {

@@ -32,7 +32,8 @@ impl Folder {
     }
 
     async fn store(&self) -> SqliteStore {
-        SqliteStore::open(self.0.join("keys.db")).await.unwrap()
+        let store = SqliteStore::open(self.0.join("keys.db")).await.unwrap();
+        store.with_read_timeout(support::PATIENCE).with_write_timeout(support::PATIENCE)
     }
 }
 

@@ -94,6 +94,6 @@ fn who_is_woken_may_use_the_feed_at_once() {
     assert_eq!(poll(&mut eager.subscription.lock().unwrap(), &waker), None);
     // In a thread of its own: what hangs would hang it for ever.
     thread::spawn(move || feed.publish(changed(1)));
-    let heard = receive.recv_timeout(Duration::from_secs(10)).expect("nobody waits for himself");
+    let heard = receive.recv_timeout(support::PATIENCE).expect("nobody waits for himself");
     assert_eq!(heard, Some(Heard::Changed(changed(1))));
 }

@@ -40,6 +40,12 @@ pub const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::EdDSA,
 ];
 
+/// Those with a public key.
+pub const PUBLIC: [Algorithm; 9] = {
+    let [_hs256, _hs384, _hs512, public @ ..] = ALGORITHMS;
+    public
+};
+
 pub fn now() -> Timestamp {
     Timestamp::from_secs(NOW)
 }
@@ -182,6 +188,22 @@ pub fn raw_public_key(algorithm: Algorithm) -> Vec<u8> {
         Algorithm::ES384 => P384.public_key().as_ref().to_vec(),
         Algorithm::EdDSA => ED25519.public_key().as_ref().to_vec(),
         _ => RSA.public_key().as_ref().to_vec(),
+    }
+}
+
+/// The JWK of the issuer's public key, without `alg`.
+pub fn public_jwk(algorithm: Algorithm) -> Value {
+    let raw = raw_public_key(algorithm);
+    match algorithm {
+        Algorithm::ES256 => {
+            json!({ "kty": "EC", "crv": "P-256", "x": encode(&raw[1..33]), "y": encode(&raw[33..]) })
+        }
+        Algorithm::ES384 => {
+            json!({ "kty": "EC", "crv": "P-384", "x": encode(&raw[1..49]), "y": encode(&raw[49..]) })
+        }
+        Algorithm::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(raw) }),
+        // SEQUENCE, INTEGER of 257 bytes with a leading zero, INTEGER 65537.
+        _ => json!({ "kty": "RSA", "n": encode(&raw[9..265]), "e": encode(&raw[267..]) }),
     }
 }
 

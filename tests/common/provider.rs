@@ -42,6 +42,13 @@ pub enum Sends {
     Drip(Vec<u8>, Vec<u8>),
 }
 
+impl Sends {
+    /// True when the client waits for more until it gives up.
+    pub fn is_endless(&self) -> bool {
+        matches!(self, Self::Stall(_) | Self::Drip(..))
+    }
+}
+
 /// Runs until it is dropped.
 pub struct Provider {
     pub base: String,

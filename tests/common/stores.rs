@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use keygate::store::{
     KeyAdmin, PostgresStore, SqliteStore, StoreError, TenantDirectory, UsageStore,
 };
 use libtest_mimic::Trial;
-use support::Postgres;
+use support::{PATIENCE, Postgres};
 
 /// A store that is all four.
 pub trait Store: KeyAdmin + TenantDirectory + UsageStore {}
@@ -77,6 +77,17 @@ impl Services {
     }
 }
 
+/// Stores that wait: a database that is busy with other tests is not away.
+pub async fn sqlite(path: &Path) -> Result<SqliteStore, StoreError> {
+    let store = SqliteStore::open(path).await?;
+    Ok(store.with_read_timeout(PATIENCE).with_write_timeout(PATIENCE))
+}
+
+pub async fn postgres(url: &str) -> Result<PostgresStore, StoreError> {
+    let store = PostgresStore::connect(url).await?;
+    Ok(store.with_read_timeout(PATIENCE).with_write_timeout(PATIENCE))
+}
+
 pub fn with_options(url: &str, options: &str) -> String {
     let options = options.replace(' ', "%20").replace('=', "%3D");
     format!("{url}{}options={options}", if url.contains('?') { '&' } else { '?' })
@@ -107,19 +118,15 @@ impl Place {
 
     pub async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
-            Self::Postgres(url) => Arc::new(PostgresStore::connect(url).await?),
+            Self::Sqlite(path) => Arc::new(sqlite(path).await?),
+            Self::Postgres(url) => Arc::new(postgres(url).await?),
         })
     }
 
     pub async fn open_with_clock(&self, clock: ManualClock) -> Arc<dyn Store> {
         match self {
-            Self::Sqlite(path) => {
-                Arc::new(SqliteStore::open(path).await.unwrap().with_clock(clock))
-            }
-            Self::Postgres(url) => {
-                Arc::new(PostgresStore::connect(url).await.unwrap().with_clock(clock))
-            }
+            Self::Sqlite(path) => Arc::new(sqlite(path).await.unwrap().with_clock(clock)),
+            Self::Postgres(url) => Arc::new(postgres(url).await.unwrap().with_clock(clock)),
         }
     }
 

@@ -27,6 +27,13 @@ async fn drive(convotic: &Convotic, keys: &[&str], count: usize) -> Vec<Answer> 
     lanes.join_all().await.into_iter().flatten().collect()
 }
 
+/// What did not fit into a minute is tried again with a whole one.
+async fn from_its_beginning(attempt: u32) {
+    if attempt > 0 {
+        support::room_in_window(60, 60).await;
+    }
+}
+
 fn resets(answers: &[Answer]) -> BTreeSet<u64> {
     answers.iter().map(|answer| answer.number("x-ratelimit-reset")).collect()
 }
@@ -36,6 +43,7 @@ async fn the_keys_of_a_workspace_share_a_thousand_requests_a_minute() {
     let convotic = Convotic::production();
     // A minute that ends in between is tried again, in a workspace that has used nothing.
     for attempt in 0..3 {
+        from_its_beginning(attempt).await;
         let session = convotic.session_in(&format!("busy-{attempt}")).await;
         let one = convotic.create_key(&session, "one").await.text;
         let two = convotic.create_key(&session, "two").await.text;
@@ -81,6 +89,7 @@ async fn assert_others_are_free(convotic: &Convotic, busy: &[Answer]) {
 async fn each_request_takes_one_from_what_remains() {
     let convotic = Convotic::production();
     for attempt in 0..3 {
+        from_its_beginning(attempt).await;
         let session = convotic.session_in(&format!("steady-{attempt}")).await;
         let key = convotic.create_key(&session, "steady").await.text;
         let call = |path| convotic.client.get(path).header("x-api-key", &key);
@@ -114,10 +123,11 @@ async fn the_dashboard_neither_counts_nor_is_counted() {
 
 #[tokio::test]
 async fn an_address_may_fail_six_hundred_times_a_minute() {
-    for _ in 0..3 {
+    for attempt in 0..3 {
         let convotic = Convotic::production();
         let session = convotic.sign_in().await;
         let key = convotic.create_key(&session, "honest").await.text;
+        from_its_beginning(attempt).await;
         let minute = now() / 60;
         // The dashboard's failures and those without a credential: the former count, not the latter.
         let forged =

@@ -146,12 +146,3 @@ pub(crate) fn refused_as_invalid_key(answer: &Answer) {
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970")
 }
-
-/// Quotas are counted in windows of the clock: waits for the next one when this one ends within
-/// `needed`.
-pub(crate) async fn room_in_window(window: u64, needed: u64) {
-    let left = window - now().as_secs() % window;
-    if left <= needed {
-        tokio::time::sleep(Duration::from_secs(left)).await;
-    }
-}

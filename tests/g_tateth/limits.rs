@@ -1,9 +1,9 @@
 //! Limits: by plan, by key, and for those who fail.
 
 use serde_json::json;
-use support::Answer;
+use support::{Answer, room_in_window};
 
-use crate::api::{Api, CONVERSATIONS, DEMO, OTHER, data, now, refused, room_in_window, text};
+use crate::api::{Api, CONVERSATIONS, DEMO, OTHER, data, now, refused, text};
 
 const HOUR: u64 = 3_600;
 
@@ -17,8 +17,8 @@ fn standing(answer: &Answer) -> (u64, u64) {
 
 #[tokio::test]
 async fn a_key_has_its_tenants_plan_for_itself() {
-    room_in_window(HOUR, 5).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     for (email, limit) in [(DEMO, 500), (OTHER, 5_000), ("large@example.com", 50_000)] {
         let token = api.token(email).await;
         let (_, one) = api.key(&token).await;
@@ -31,8 +31,8 @@ async fn a_key_has_its_tenants_plan_for_itself() {
 
 #[tokio::test]
 async fn a_token_has_its_tenants_plan_too() {
-    room_in_window(HOUR, 5).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     for (email, limit) in [(DEMO, 500), (OTHER, 5_000), ("large@example.com", 50_000)] {
         let token = api.token(email).await;
         assert_eq!(standing(&api.use_of(&token).await), (limit, limit - 1));
@@ -45,8 +45,8 @@ async fn a_token_has_its_tenants_plan_too() {
 
 #[tokio::test]
 async fn every_authenticated_answer_tells_the_standing() {
-    room_in_window(HOUR, 5).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     let token = api.token(DEMO).await;
     let reads = json!({ "permissions": ["read:conversations"] });
     let (_, key) = api.key_with(&token, reads).await;
@@ -71,8 +71,8 @@ async fn every_authenticated_answer_tells_the_standing() {
 
 #[tokio::test]
 async fn a_keys_own_limit_comes_before_the_plan() {
-    room_in_window(HOUR, 5).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     let token = api.token(DEMO).await;
     let limit = json!({ "requests": 3, "window": "1h" });
     let (_, key) = api.key_with(&token, json!({ "rateLimit": limit })).await;
@@ -80,12 +80,13 @@ async fn a_keys_own_limit_comes_before_the_plan() {
         assert_eq!(standing(&api.use_of(&key).await), (3, left));
     }
     for _ in 0..2 {
+        let before = now().as_secs();
         let answer = api.use_of(&key).await;
         assert_eq!(refused(&answer, 429, "RATE_LIMIT_EXCEEDED"), "Rate limit exceeded");
         assert_eq!(standing(&answer), (3, 0));
-        let wait = answer.number("retry-after");
-        let until_reset = answer.number("x-ratelimit-reset") - now().as_secs();
-        assert!(wait.abs_diff(until_reset) <= 1, "{wait}, {until_reset}");
+        let (wait, reset) = (answer.number("retry-after"), answer.number("x-ratelimit-reset"));
+        let waits = reset - now().as_secs()..=reset - before;
+        assert!(waits.contains(&wait), "{wait} is not in {waits:?}");
     }
     // The others have theirs still.
     let (_, another) = api.key(&token).await;
@@ -95,8 +96,8 @@ async fn a_keys_own_limit_comes_before_the_plan() {
 
 #[tokio::test]
 async fn a_keys_own_limit_may_be_above_the_plan() {
-    room_in_window(HOUR, 5).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     let token = api.token(DEMO).await;
     let limit = json!({ "requests": 10000, "window": "1h" });
     let (_, key) = api.key_with(&token, json!({ "rateLimit": limit })).await;
@@ -105,8 +106,8 @@ async fn a_keys_own_limit_may_be_above_the_plan() {
 
 #[tokio::test]
 async fn the_plan_ends_after_its_last_request() {
-    room_in_window(HOUR, 20).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     let (_, key) = api.key(&api.token(DEMO).await).await;
     for left in (0..500).rev() {
         assert_eq!(standing(&api.use_of(&key).await), (500, left));
@@ -116,8 +117,8 @@ async fn the_plan_ends_after_its_last_request() {
 
 #[tokio::test]
 async fn refused_credentials_take_from_nobodys_quota() {
-    room_in_window(HOUR, 5).await;
     let api = Api::start();
+    room_in_window(HOUR, 60).await;
     let token = api.token(DEMO).await;
     let (id, key) = api.key(&token).await;
     api.patch(&token, &id, json!({ "isActive": false })).await;
@@ -132,21 +133,32 @@ async fn refused_credentials_take_from_nobodys_quota() {
 
 #[tokio::test]
 async fn an_address_fails_600_times_a_minute() {
-    let api = Api::start();
-    let (_, key) = api.key(&api.token(DEMO).await).await;
-    room_in_window(60, 25).await;
-    for attempt in 0..600 {
-        let answer = api.use_of("sk_live_guess").await;
-        assert_eq!(answer.status, 401, "attempt {attempt}");
+    for attempt in 0..3 {
+        let api = Api::start();
+        let (_, key) = api.key(&api.token(DEMO).await).await;
+        // A minute that ends in between is tried again, from its beginning.
+        room_in_window(60, if attempt == 0 { 25 } else { 60 }).await;
+        let minute = now().as_secs() / 60;
+        let mut answers = Vec::new();
+        for _ in 0..600 {
+            answers.push(api.use_of("sk_live_guess").await);
+        }
+        let over = [api.use_of("sk_live_guess").await, api.use_of("not.a.jwt").await];
+        // Who has a good credential is let in still, and who shows none is told to.
+        let good = api.use_of(&key).await;
+        let none = api.get(CONVERSATIONS).send().await;
+        if now().as_secs() / 60 != minute {
+            continue;
+        }
+        assert!(answers.iter().all(|answer| answer.status == 401));
+        for answer in over {
+            refused(&answer, 429, "RATE_LIMIT_EXCEEDED");
+            assert!(answer.number("retry-after") <= 60);
+            assert_eq!(answer.header("x-ratelimit-limit"), None);
+        }
+        data(&good, 200);
+        refused(&none, 401, "AUTH_REQUIRED");
+        return assert_eq!(text(&api.get("/api/v1/health").send().await.json()["status"]), "ok");
     }
-    for credential in ["sk_live_guess", "not.a.jwt"] {
-        let answer = api.use_of(credential).await;
-        refused(&answer, 429, "RATE_LIMIT_EXCEEDED");
-        assert!(answer.number("retry-after") <= 60);
-        assert_eq!(answer.header("x-ratelimit-limit"), None);
-    }
-    // Who has a good credential is let in still, and who shows none is told to.
-    data(&api.use_of(&key).await, 200);
-    refused(&api.get(CONVERSATIONS).send().await, 401, "AUTH_REQUIRED");
-    assert_eq!(text(&api.get("/api/v1/health").send().await.json()["status"]), "ok");
+    panic!("600 requests never fit into a minute");
 }

@@ -70,7 +70,7 @@ pub(crate) async fn keys_survive(url: &str) {
 /// Nothing asks for the usage before the stop: what was counted is written by the stop itself.
 pub(crate) async fn usage_survives(url: &str) {
     // A test that a month's end interrupts would look for its uses in the wrong one.
-    crate::api::room_in_window(86_400, 10).await;
+    support::room_in_window(86_400, 60).await;
     let api = start(url);
     let token = api.token(DEMO).await;
     let (id, key) = api.key(&token).await;

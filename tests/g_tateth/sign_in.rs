@@ -63,7 +63,7 @@ async fn a_malformed_sign_in_is_refused() {
 #[tokio::test]
 async fn guessing_is_throttled() {
     let api = Api::start();
-    crate::api::room_in_window(60, 5).await;
+    support::room_in_window(60, 25).await;
     let mut guesses = 0;
     let refusal = loop {
         let answer = api.login(DEMO, "guess").await;

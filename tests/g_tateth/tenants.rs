@@ -46,8 +46,8 @@ async fn a_plan_survives_a_suspension() {
 
 #[tokio::test]
 async fn the_way_back_in_counts_like_any_other() {
-    crate::api::room_in_window(3_600, 5).await;
     let api = Api::start();
+    support::room_in_window(3_600, 60).await;
     let token = api.token(DEMO).await;
     let left = |answer: &support::Answer| answer.number("x-ratelimit-remaining");
     assert_eq!(left(&api.use_of(&token).await), 499);

@@ -1,7 +1,7 @@
 //! A cluster, which refuses scripts that use keys of two slots.
 
+use keygate::Limit;
 use keygate::limit::redis::RedisCounters;
-use keygate::{Limit, Quota};
 use support::Redis;
 
 use crate::node::*;
@@ -19,10 +19,6 @@ fn counters(url: &str) -> RedisCounters {
     setup.cluster().start()
 }
 
-fn day(limit: u64) -> Quota {
-    Quota::per_day(limit).unwrap()
-}
-
 fn remaining(told: &Told) -> Vec<u64> {
     told.standings.iter().map(|one| one.remaining).collect()
 }
@@ -31,8 +27,8 @@ async fn together() {
     let server = Redis::start_cluster();
     let redis = counters(&server.url());
     let limits = [
-        Limit::per_tenant(day(100)).shared(redis.exact()),
-        Limit::per_key(day(3)).shared(redis.exact()),
+        Limit::per_tenant(year(100)).shared(redis.exact()),
+        Limit::per_key(year(3)).shared(redis.exact()),
     ];
     let node = Node::with(redis, limits).await;
     for left in [2, 1, 0] {
@@ -45,12 +41,12 @@ async fn together() {
 }
 
 async fn given_back() {
-    for quota in [day(100), day(100).sliding(), day(100).gcra()] {
+    for quota in [year(100), year(100).sliding(), year(100).gcra()] {
         let server = Redis::start_cluster();
         let redis = counters(&server.url());
         let limits = [
             Limit::per_address(quota).shared(redis.exact()),
-            Limit::per_key(day(3)).shared(redis.exact()),
+            Limit::per_key(year(3)).shared(redis.exact()),
             Limit::by(quota, |_| Some("all".into())).shared(redis.exact()),
         ];
         let node = Node::with(redis.clone(), limits).await;
@@ -68,8 +64,8 @@ async fn untold() {
     let server = Redis::start_cluster();
     let redis = RedisCounters::at(&server.url()).unwrap().patience(PATIENT).unwrap().start();
     let limits = [
-        Limit::per_address(day(100)).shared(redis.exact()),
-        Limit::per_key(day(3)).shared(redis.exact()),
+        Limit::per_address(year(100)).shared(redis.exact()),
+        Limit::per_key(year(3)).shared(redis.exact()),
     ];
     let node = Node::with(redis, limits).await;
     assert!(node.call("t0", 1).await.is_unavailable());
@@ -78,12 +74,12 @@ async fn untold() {
 async fn slices_go_back() {
     let server = Redis::start_cluster();
     let redis = counters(&server.url());
-    let node = Node::new(redis.clone(), day(10_000), |redis| redis.leased()).await;
+    let node = Node::new(redis.clone(), year(10_000), |redis| redis.leased()).await;
     for n in 0..10 {
         assert!(node.call(&format!("t{n}"), 3).await.is_admitted());
     }
     redis.release().await;
-    let exact = Node::new(redis, day(10_000), |redis| redis.exact()).await;
+    let exact = Node::new(redis, year(10_000), |redis| redis.exact()).await;
     for n in 0..10 {
         assert_eq!(exact.call(&format!("t{n}"), 0).await.one().remaining, 9_997);
     }

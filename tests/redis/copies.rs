@@ -1,12 +1,13 @@
 //! Two copies of an example share its limits.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::json;
-use support::{Answer, Client, Redis, Server};
-use tokio::task::JoinSet;
+use support::{Answer, Client, PATIENCE, Redis, Server, eventually, room_in_window};
 
+use crate::node::Windows;
 use crate::{Private, wait};
 
 pub(crate) const TESTS: &[(&str, Private)] = &[
@@ -25,15 +26,6 @@ fn copies(name: &str, more: &[(&str, &str)], redis: &Redis) -> [Server; 2] {
     [Server::example(name, &environment), Server::example(name, &environment)]
 }
 
-/// Waits until the window of that length has enough time left for a test.
-async fn room_in_window(seconds: u64, needed: u64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let left = seconds - now % seconds;
-    if left < needed {
-        tokio::time::sleep(Duration::from_secs(left)).await;
-    }
-}
-
 async fn sign_in(client: &Client) -> String {
     let body = json!({ "email": "demo@example.com", "password": "demo-password" });
     let answer = client.post("/api/v1/auth/login").json(&body).send().await;
@@ -47,7 +39,9 @@ async fn key(client: &Client) -> String {
         "rateLimit": { "requests": 40, "window": "1h" },
     });
     let token = sign_in(client).await;
-    let answer = client.post("/api/v1/api-keys").bearer(&token).json(&body).send().await;
+    let (answer, _) =
+        decided(async || client.post("/api/v1/api-keys").bearer(&token).json(&body).send().await)
+            .await;
     answer.json()["data"]["key"].as_str().unwrap().to_owned()
 }
 
@@ -55,21 +49,45 @@ async fn conversations(client: &Client, key: &str) -> Answer {
     client.call(Method::GET, "/api/v1/conversations").bearer(key).send().await
 }
 
+/// The answer to a call that is repeated while a busy machine keeps the server from answering in 10 ms;
+/// and how often that was. What was asked of a server that is late may have been counted.
+async fn decided(call: impl AsyncFn() -> Answer) -> (Answer, u64) {
+    let mut late = 0;
+    let begun = Instant::now();
+    loop {
+        let answer = call().await;
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            return (answer, late);
+        }
+        late += 1;
+        assert!(begun.elapsed() < PATIENCE, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn g_tateth() {
-    room_in_window(3_600, 20).await;
     let redis = Redis::start();
     let file = std::env::temp_dir().join(format!("keygate-copies-{}.db", std::process::id()));
     let [one, two] = copies("g_tateth", &[("DATABASE_URL", file.to_str().unwrap())], &redis);
     let clients = [one.client(), two.client()];
     let key = key(&clients[0]).await;
-    for left in (0..40).rev() {
-        let answer = conversations(&clients[left % 2], &key).await;
+    room_in_window(3_600, 60).await;
+    let (mut left, mut admitted, mut unknown) = (40, 0, 0);
+    for client in clients.iter().cycle() {
+        let (answer, late) = decided(async || conversations(client, &key).await).await;
+        unknown += late;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
         assert_eq!(answer.status, 200, "{:?}", answer.body);
         assert_eq!(answer.number("x-ratelimit-limit"), 40);
-        assert_eq!(answer.number("x-ratelimit-remaining"), left as u64);
+        let told = answer.number("x-ratelimit-remaining");
+        assert!(told < left && told + 1 + unknown >= left, "{told} after {left}");
+        (left, admitted) = (told, admitted + 1);
     }
+    assert!(admitted <= 40 && admitted + unknown >= 40, "{admitted}, and {unknown} unknown");
     for client in &clients {
-        let answer = conversations(client, &key).await;
+        let (answer, _) = decided(async || conversations(client, &key).await).await;
         assert_eq!(answer.status, 429);
         assert!(answer.number("retry-after") <= 3_600);
     }
@@ -86,33 +104,30 @@ async fn workspace_key(client: &Client) -> String {
     answer.json()["key"].as_str().unwrap().to_owned()
 }
 
-/// Those of 600 requests that were let in, by the window in which they were counted.
-async fn contacts(client: Client) -> Vec<u64> {
+/// Calls until a minute is used up but for a hundredth, and two hundred more were refused in it.
+async fn contacts(client: Client, windows: &Mutex<Windows>) {
     let key = workspace_key(&client).await;
-    let mut admitted = Vec::new();
-    for _ in 0..600 {
-        let answer = client.get("/v1/contacts").header("x-api-key", &key).send().await;
+    let begun = Instant::now();
+    loop {
+        let call = || client.get("/v1/contacts").header("x-api-key", &key).send();
+        let (answer, _) = decided(async || call().await).await;
         assert!(answer.status == 200 || answer.status == 429, "{:?}", answer.body);
-        if answer.status == 200 {
-            admitted.push(answer.number("x-ratelimit-reset"));
+        let mut windows = windows.lock().unwrap();
+        windows.add(answer.number("x-ratelimit-reset"), answer.status == 200);
+        if windows.0.values().any(|window| window.admitted >= 990 && window.refused >= 200) {
+            return;
         }
+        assert!(begun.elapsed() < 3 * PATIENCE, "{windows:?}");
     }
-    admitted
 }
 
 async fn convotic() {
-    room_in_window(60, 25).await;
     let redis = Redis::start();
-    let servers = copies("convotic", &[], &redis);
-    let mut tasks = JoinSet::new();
-    for server in &servers {
-        tasks.spawn(contacts(server.client()));
-    }
-    let mut admitted = tasks.join_all().await.concat();
-    let all = admitted.len();
-    admitted.dedup();
-    assert_eq!(admitted.len(), 1, "all in one minute");
-    assert!((990..=1_000).contains(&all), "{all}");
+    let [one, two] = copies("convotic", &[], &redis);
+    let windows = Mutex::default();
+    tokio::join!(contacts(one.client(), &windows), contacts(two.client(), &windows));
+    let windows = windows.into_inner().unwrap();
+    assert!(windows.most() <= 1_000, "{windows:?}");
 }
 
 async fn away() {
@@ -120,19 +135,14 @@ async fn away() {
     let [one, _two] = copies("g_tateth", &[], &redis);
     let client = one.client();
     let key = key(&client).await;
-    assert_eq!(conversations(&client, &key).await.status, 200);
+    assert_eq!(decided(async || conversations(&client, &key).await).await.0.status, 200);
     redis.kill();
     let answer = conversations(&client, &key).await;
     assert_eq!(answer.status, 503);
     let body = String::from_utf8_lossy(&answer.body).to_lowercase();
     assert!(!body.contains("redis"), "{body}");
     redis.resume();
-    let back = async {
-        while conversations(&client, &key).await.status != 200 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), back).await.unwrap();
+    eventually("it counts again", async || conversations(&client, &key).await.status == 200).await;
 }
 
 fn no_url() {

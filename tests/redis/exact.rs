@@ -42,13 +42,12 @@ fn random(seed: &mut u64, below: u64) -> u64 {
 
 /// The server's clock can't be set; so memory's is set to what the server's was.
 async fn as_memory_does(url: &str) {
-    let mut seed = 88_172_645_463_325_252;
+    let (mut seed, mut refused) = (88_172_645_463_325_252, 0);
     for quota in quotas() {
         let redis = counters(url, &unique(), PATIENT);
         let node = Node::new(redis, quota, |redis| redis.exact()).await;
         let clock = ManualClock::new(Timestamp::EPOCH);
         let memory = gate([limit(quota)], Some(clock.clone())).await;
-        let mut refused = 0;
         for _ in 0..400 {
             let cost = random(&mut seed, quota.limit().min(9) + 2);
             let told = node.call("t0", cost).await;
@@ -61,15 +60,16 @@ async fn as_memory_does(url: &str) {
                 "{quota:?}"
             );
             assert_eq!(told.standings, expected.standings, "{quota:?}");
-            refused += usize::from(!told.is_admitted());
+            refused += usize::from(told.is_limited() && cost <= quota.limit());
         }
-        assert!(refused > 0, "{quota:?}");
     }
+    // A machine that is slow may never use up the short windows.
+    assert!(refused > 100, "{refused}");
 }
 
 async fn all_or_none(url: &str) {
     let redis = counters(url, &unique(), PATIENT);
-    let (wide, tight) = (Quota::per_day(100).unwrap(), Quota::per_day(5).unwrap());
+    let (wide, tight) = (year(100), year(5));
     let limits = [
         Limit::per_tenant(wide).shared(redis.exact()),
         Limit::per_key(tight).shared(redis.exact()),
@@ -90,9 +90,9 @@ async fn all_or_none(url: &str) {
 }
 
 async fn memory_is_given_back(url: &str) {
-    for quota in [Quota::per_day(100).unwrap(), Quota::per_day(100).unwrap().gcra()] {
+    for quota in [year(100), year(100).gcra()] {
         let redis = counters(url, &unique(), PATIENT);
-        let tight = Limit::per_key(Quota::per_day(5).unwrap()).shared(redis.exact());
+        let tight = Limit::per_key(year(5)).shared(redis.exact());
         let here = Limit::per_tenant(quota);
         let node = Node::with(redis, [here.clone(), tight]).await;
         for _ in 0..9 {
@@ -105,7 +105,7 @@ async fn memory_is_given_back(url: &str) {
 }
 
 async fn exactly_the_limit(url: &str) {
-    for quota in [Quota::per_day(500).unwrap(), Quota::per_day(500).unwrap().sliding()] {
+    for quota in [year(500), year(500).sliding()] {
         let prefix = unique();
         let mut tasks = JoinSet::new();
         for _ in 0..4 {
@@ -129,10 +129,14 @@ async fn exactly_the_limit(url: &str) {
 async fn waits_as_told(url: &str) {
     for quota in quotas() {
         let node = Node::new(counters(url, &unique(), PATIENT), quota, |redis| redis.exact()).await;
-        let mut told = node.call("t0", quota.limit()).await;
-        while told.is_admitted() {
-            told = node.call("t0", quota.limit()).await;
-        }
+        let all = || node.call("t0", quota.limit());
+        // Two at once: between one and the next a short window may end.
+        let told = loop {
+            let (one, other) = tokio::join!(all(), all());
+            if let Some(told) = [one, other].into_iter().find(Told::is_limited) {
+                break told;
+            }
+        };
         let wait = told.retry_after.unwrap();
         assert!(wait <= quota.window() * 2);
         // This one waits for a clock that no test can set.
@@ -143,14 +147,12 @@ async fn waits_as_told(url: &str) {
 
 /// What the server answers to a command.
 pub(crate) async fn ask<T: redis::FromRedisValue>(url: &str, command: &str) -> T {
-    let client = redis::Client::open(url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut words = command.split(' ');
     let mut cmd = redis::cmd(words.next().unwrap());
     for word in words {
         cmd.arg(word);
     }
-    cmd.query_async(&mut connection).await.unwrap()
+    cmd.query_async(&mut connection(url).await).await.unwrap()
 }
 
 async fn keys(url: &str, prefix: &str) -> Vec<String> {
@@ -197,13 +199,10 @@ impl RedisMode {
 async fn names_tell_nothing(url: &str) {
     let prefix = unique();
     let redis = counters(url, &prefix, PATIENT);
-    let secret = Limit::by(Quota::per_day(9).unwrap(), |_| Some("hunter2 } {".into()));
+    let secret = Limit::by(year(9), |_| Some("hunter2 } {".into()));
     let limits = [
         secret.shared(redis.exact()),
-        Limit::per_tenant(Quota::per_day(9).unwrap())
-            .name("a } { name")
-            .unwrap()
-            .shared(redis.leased()),
+        Limit::per_tenant(year(9)).name("a } { name").unwrap().shared(redis.leased()),
     ];
     let node = Node::with(redis, limits).await;
     assert!(node.call("t0", 1).await.is_admitted());
@@ -218,7 +217,7 @@ async fn names_tell_nothing(url: &str) {
 
 async fn one_name_is_one_limit(url: &str) {
     let redis = counters(url, &unique(), PATIENT);
-    let quota = Quota::per_day(3).unwrap();
+    let quota = year(3);
     let one = Node::new(redis.clone(), quota, |redis| redis.exact()).await;
     let two = Node::new(redis.clone(), quota, |redis| redis.exact()).await;
     let named = limit(quota).shared(redis.exact()).name("other").unwrap();
@@ -230,10 +229,7 @@ async fn one_name_is_one_limit(url: &str) {
 
 async fn not_a_count(url: &str) {
     let prefix = unique();
-    let node = Node::new(counters(url, &prefix, PATIENT), Quota::per_day(3).unwrap(), |redis| {
-        redis.exact()
-    })
-    .await;
+    let node = Node::new(counters(url, &prefix, PATIENT), year(3), |redis| redis.exact()).await;
     assert!(node.call("t0", 1).await.is_admitted());
     let [key] = &keys(url, &prefix).await[..] else { panic!("one key") };
     for spoiled in ["1e300", "-1", "", "1,2,3"] {
@@ -249,7 +245,7 @@ async fn not_a_count(url: &str) {
 async fn never(url: &str) {
     for mode in [RedisMode::Exact, RedisMode::Leased, RedisMode::Approximate] {
         let redis = counters(url, &unique(), PATIENT);
-        let node = Node::new(redis, Quota::per_day(3).unwrap(), |redis| mode.of(redis)).await;
+        let node = Node::new(redis, year(3), |redis| mode.of(redis)).await;
         for cost in [4, 1 << 40, u64::MAX] {
             let told = node.call("t0", cost).await;
             assert!(told.is_limited(), "{cost}: {told:?}");
@@ -260,10 +256,7 @@ async fn never(url: &str) {
 }
 
 async fn scripts_are_told(url: &str) {
-    let node = Node::new(counters(url, &unique(), PATIENT), Quota::per_day(9).unwrap(), |redis| {
-        redis.exact()
-    })
-    .await;
+    let node = Node::new(counters(url, &unique(), PATIENT), year(9), |redis| redis.exact()).await;
     for _ in 0..3 {
         let _: String = ask(url, "SCRIPT FLUSH").await;
         assert!(node.call("t0", 1).await.is_admitted());

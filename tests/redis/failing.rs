@@ -31,10 +31,6 @@ pub(crate) const FAULTS: &[(&str, Private)] = &[
     ("failing::a_frozen_server_is_waited_for_by_nobody", || wait(frozen())),
 ];
 
-fn day(limit: u64) -> Quota {
-    Quota::per_day(limit).unwrap()
-}
-
 /// What a failure is answered; `Ok` as what it is.
 fn fail(budget: &FailureBudget, from: u8) -> Result<(), Duration> {
     answer(budget.fail(address(from), SystemClock::new().now()))
@@ -67,9 +63,11 @@ fn nodes(url: &str, count: usize, quota: Quota) -> Vec<(RedisCounters, FailureBu
 }
 
 async fn share(url: &str) {
-    for quota in
-        [day(6), day(6).sliding(), Quota::new(6, Duration::from_secs(86_400 * 300)).unwrap().gcra()]
-    {
+    for quota in [
+        year(6),
+        year(6).sliding(),
+        Quota::new(6, Duration::from_secs(86_400 * 300)).unwrap().gcra(),
+    ] {
         let nodes = nodes(url, 3, quota);
         for turn in 0..6 {
             let (redis, budget) = &nodes[turn % 3];
@@ -94,7 +92,7 @@ async fn share(url: &str) {
 
 /// As fast as they come, and again later.
 async fn burst(url: &str) {
-    let nodes = nodes(url, 4, day(10));
+    let nodes = nodes(url, 4, year(10));
     let mut all = 0;
     for _ in 0..3 {
         let mut tasks = JoinSet::new();
@@ -122,7 +120,7 @@ async fn burst(url: &str) {
 }
 
 async fn before(url: &str) {
-    let nodes = nodes(url, 2, day(3));
+    let nodes = nodes(url, 2, year(3));
     let [(one, here), (two, there)] = &nodes[..] else { unreachable!() };
     for _ in 0..3 {
         assert_eq!(fail(here, 1), Ok(()));
@@ -134,7 +132,7 @@ async fn before(url: &str) {
     two.release().await;
     assert!(check(there, 1).is_err());
     assert_eq!(check(there, 2), Ok(()));
-    let unknown = budget(one, day(3));
+    let unknown = budget(one, year(3));
     assert!(unknown.check(None, SystemClock::new().now()).is_ok());
 }
 
@@ -153,7 +151,7 @@ async fn kind(gate: &Authenticator, key: &str) -> Option<RejectionKind> {
 
 async fn good(url: &str) {
     let redis = counters(url, &unique(), PATIENT);
-    let gate = gate(budget(&redis, day(9))).await;
+    let gate = gate(budget(&redis, year(9))).await;
     for _ in 0..100 {
         assert!(call(&gate, "t0", 1).await.is_admitted());
     }
@@ -174,7 +172,7 @@ async fn prefixes(url: &str) {
     let mut gates = Vec::new();
     for _ in 0..2 {
         let redis = counters(url, &prefix, PATIENT);
-        let budget = FailureBudget::new(day(1_000)).per_prefix(day(2)).shared(&redis).unwrap();
+        let budget = FailureBudget::new(year(1_000)).per_prefix(year(2)).shared(&redis).unwrap();
         gates.push((redis, gate(budget).await));
     }
     let guess = |n: u32| format!("sk_live_abcd{n:028}");
@@ -204,7 +202,7 @@ async fn names(url: &str) {
 async fn months(url: &str) {
     let redis = counters(url, &unique(), PATIENT);
     let month = Quota::per_calendar_month(9).unwrap();
-    for budget in [FailureBudget::new(month), FailureBudget::new(day(9)).per_prefix(month)] {
+    for budget in [FailureBudget::new(month), FailureBudget::new(year(9)).per_prefix(month)] {
         let why = budget.shared(&redis).unwrap_err().to_string();
         assert!(why.contains("calendar month"), "{why}");
     }
@@ -213,7 +211,7 @@ async fn months(url: &str) {
 async fn away() {
     let mut server = Redis::start();
     let redis = counters(&server.url(), "keygate:", Duration::from_millis(100));
-    let gate = gate(budget(&redis, day(1_000))).await;
+    let gate = gate(budget(&redis, year(1_000))).await;
     let stranger = KeyFormat::sk().generate(Environment::Live).unwrap();
     assert_eq!(kind(&gate, stranger.reveal()).await, Some(RejectionKind::KeyInvalid));
     redis.release().await;
@@ -242,7 +240,7 @@ async fn away() {
 async fn frozen() {
     let server = Redis::start();
     let redis = counters(&server.url(), "keygate:", PATIENT);
-    let budget = budget(&redis, day(1_000));
+    let budget = budget(&redis, year(1_000));
     assert_eq!(fail(&budget, 1), Ok(()));
     redis.release().await;
     server.freeze();

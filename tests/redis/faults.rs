@@ -2,17 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use keygate::Quota;
 use keygate::limit::redis::{Away, RedisCounters, Shared};
-use support::Redis;
+use keygate::{ManualClock, Quota, Timestamp};
+use support::{PATIENCE, Redis};
 use tokio::time::{sleep, timeout};
 
 use crate::node::*;
-use crate::{Private, proxy, wait};
+use crate::{Private, proxy, wait, wait_on_one_thread};
 
 pub(crate) const TESTS: &[(&str, Private)] = &[
     ("faults::a_killed_server_refuses_lets_pass_or_leaves_a_share", || wait(killed())),
-    ("faults::a_frozen_server_costs_no_request_more_than_its_patience", || wait(frozen())),
+    ("faults::a_frozen_server_costs_no_request_more_than_its_patience", || {
+        wait_on_one_thread(frozen())
+    }),
     ("faults::a_server_that_is_back_counts_again", || wait(back())),
     ("faults::a_server_that_comes_later_counts_from_then_on", || wait(comes_later())),
     ("faults::a_server_back_empty_grants_at_most_one_more_limit", || wait(back_empty())),
@@ -24,15 +26,12 @@ pub(crate) const TESTS: &[(&str, Private)] = &[
     ("faults::no_error_holds_the_password", || wait(no_password())),
 ];
 
-/// The default; other tests run beside this one, so what is measured may be some more.
-const PATIENCE: Duration = Duration::from_millis(10);
-const BUSY: Duration = Duration::from_millis(400);
+/// The default.
+const HASTY: Duration = Duration::from_millis(10);
+/// How late a slow server answers.
+const LATE: Duration = Duration::from_millis(200);
 
 type Mode = fn(&RedisCounters) -> Shared;
-
-fn day(limit: u64) -> Quota {
-    Quota::per_day(limit).unwrap()
-}
 
 const MODES: [(&str, Mode); 3] = [
     ("exact", |redis| redis.exact()),
@@ -56,17 +55,19 @@ async fn until(node: &Node, what: impl Fn(&Told) -> bool) -> Told {
             sleep(Duration::from_millis(2)).await;
         }
     };
-    timeout(Duration::from_secs(20), calls).await.expect("in time")
+    timeout(PATIENCE, calls).await.expect("in time")
 }
 
 async fn killed() {
+    // Each request waits for it once the server is gone.
+    const SHORT: Duration = Duration::from_millis(300);
     for (name, mode) in MODES {
         let mut server = Redis::start();
-        let refuse = node(&server.url(), day(100), mode, Away::Refuse, PATIENT).await;
-        let allow = node(&server.url(), day(100), mode, Away::Allow, PATIENT).await;
-        let share = node(&server.url(), day(100), mode, Away::Share { nodes: 4 }, PATIENT).await;
+        let refuse = node(&server.url(), year(100), mode, Away::Refuse, SHORT).await;
+        let allow = node(&server.url(), year(100), mode, Away::Allow, SHORT).await;
+        let share = node(&server.url(), year(100), mode, Away::Share { nodes: 4 }, SHORT).await;
         for node in [&refuse, &allow, &share] {
-            assert!(node.call("t0", 1).await.is_admitted());
+            until(node, Told::is_admitted).await;
         }
         server.kill();
         until(&refuse, Told::is_unavailable).await;
@@ -87,23 +88,30 @@ async fn killed() {
 async fn frozen() {
     let server = Redis::start();
     for (name, mode) in MODES {
-        let node = node(&server.url(), day(1_000_000), mode, Away::Refuse, PATIENCE).await;
+        let node = node(&server.url(), year(1_000_000), mode, Away::Refuse, HASTY).await;
         until(&node, Told::is_admitted).await;
+        let before = node.redis.stats();
         server.freeze();
+        tokio::time::pause();
         let mut worst = Duration::ZERO;
         let mut refused = 0;
         for n in 0..20_000 {
-            let begun = Instant::now();
+            let begun = tokio::time::Instant::now();
             let told = node.call(&format!("t{}", n % 10), 700).await;
             worst = worst.max(begun.elapsed());
             refused += u64::from(told.is_unavailable());
+            tokio::time::advance(Duration::from_micros(100)).await;
         }
+        tokio::time::resume();
         let stats = node.redis.stats();
         println!("{name}: the slowest of 20000 requests took {worst:?}, {refused} were refused");
-        assert!(worst < PATIENCE + BUSY, "{name}: {worst:?}");
-        assert!(refused > 0 && stats.refused == refused, "{name}: {stats:?}");
-        assert!(stats.is_away && stats.opened >= 1, "{name}: {stats:?}");
-        assert!(stats.round_trips < 200, "{name}: given up, it is not asked: {stats:?}");
+        // Timers go by whole milliseconds.
+        assert!(worst <= HASTY + Duration::from_millis(2), "{name}: {worst:?}");
+        assert!(refused > 0, "{name}: {stats:?}");
+        assert_eq!(stats.refused - before.refused, refused, "{name}: {stats:?}");
+        assert!(stats.is_away && stats.opened > before.opened, "{name}: {stats:?}");
+        let trips = stats.round_trips - before.round_trips;
+        assert!(trips < 200, "{name}: given up, it is not asked: {stats:?}");
         server.thaw();
         until(&node, Told::is_admitted).await;
     }
@@ -111,7 +119,7 @@ async fn frozen() {
 
 async fn back() {
     let mut server = Redis::start();
-    let node = node(&server.url(), day(1_000_000), MODES[0].1, Away::Refuse, PATIENT).await;
+    let node = node(&server.url(), year(1_000_000), MODES[0].1, Away::Refuse, PATIENT).await;
     for _ in 0..3 {
         until(&node, Told::is_admitted).await;
         server.kill();
@@ -125,7 +133,7 @@ async fn back() {
 async fn comes_later() {
     let mut server = Redis::start();
     server.kill();
-    let node = node(&server.url(), day(10), MODES[1].1, Away::Refuse, PATIENCE).await;
+    let node = node(&server.url(), year(10), MODES[1].1, Away::Refuse, HASTY).await;
     assert!(node.call("t0", 1).await.is_unavailable());
     server.resume();
     until(&node, Told::is_admitted).await;
@@ -135,8 +143,8 @@ async fn back_empty() {
     for (name, mode) in MODES {
         let mut server = Redis::start();
         let nodes = [
-            node(&server.url(), day(1_000), mode, Away::Refuse, PATIENT).await,
-            node(&server.url(), day(1_000), mode, Away::Refuse, PATIENT).await,
+            node(&server.url(), year(1_000), mode, Away::Refuse, PATIENT).await,
+            node(&server.url(), year(1_000), mode, Away::Refuse, PATIENT).await,
         ];
         let mut admitted = 0;
         for round in 0..2 {
@@ -151,57 +159,70 @@ async fn back_empty() {
             }
         }
         println!("{name}: {admitted} of 1000 admitted around a restart without memory");
-        let overshoot = mode(&nodes[0].redis).overshoot(&day(1_000));
+        let overshoot = mode(&nodes[0].redis).overshoot(&year(1_000));
         assert!(admitted <= 2 * (1_000 + overshoot), "{name}: {admitted}");
     }
 }
 
+/// By the node's clock, which the test has.
 async fn outlives() {
-    let quota = Quota::new(1_000_000, Duration::from_secs(2)).unwrap();
+    const SECOND: Duration = Duration::from_secs(1);
     let mut server = Redis::start();
-    let node = node(&server.url(), quota, MODES[1].1, Away::Refuse, PATIENT).await;
-    let first = until(&node, Told::is_admitted).await.window();
-    // A whole window is before it.
-    let window = until(&node, |told| told.is_admitted() && told.window() != first).await.window();
-    // The first one may have come so late in the other window that the server has decided it alone.
-    assert!(node.call("t0", 1).await.is_admitted());
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let redis = RedisCounters::at(&server.url()).unwrap().patience(PATIENT).unwrap();
+    let redis = redis.clock(clock.clone()).start();
+    let minute = Quota::per_minute(1_000_000).unwrap();
+    let node = Node::new(redis, minute, |redis| redis.leased()).await;
+    until(&node, Told::is_admitted).await;
+    // The first one may have come so late in its window that the server has decided it alone.
+    let first = until(&node, Told::is_admitted).await;
+    let (window, left) = (first.window(), first.one().reset_after);
     server.kill();
-    let mut admitted = 0;
+    let mut lived = Duration::ZERO;
     loop {
         let told = node.call("t0", 1).await;
         if told.is_unavailable() {
             break;
         }
-        assert_eq!(told.window(), window);
-        admitted += 1;
+        assert_eq!((told.is_admitted(), told.window()), (true, window));
+        clock.advance(SECOND);
+        lived += SECOND;
     }
-    assert!(admitted > 0);
+    assert!(lived < left + SECOND, "{lived:?} of {left:?}");
+    assert!(lived + SECOND > left, "{lived:?} of {left:?}");
 }
 
 async fn slow_is_away() {
     let server = Redis::start();
-    let url = proxy::slow(server.address(), Duration::from_millis(200)).await;
+    let url = proxy::slow(server.address(), LATE).await;
     for (name, mode) in MODES {
-        let node = node(&url, day(1_000), mode, Away::Share { nodes: 2 }, PATIENCE).await;
-        let (mut admitted, mut worst) = (0, Duration::ZERO);
+        let node = node(&url, year(1_000), mode, Away::Share { nodes: 2 }, HASTY).await;
+        let (mut admitted, mut waited) = (0, 0);
         for _ in 0..700 {
             let begun = Instant::now();
             admitted += u64::from(node.call("t0", 1).await.is_admitted());
-            worst = worst.max(begun.elapsed());
+            waited += u64::from(begun.elapsed() >= LATE);
         }
-        println!("{name}: with 200 ms a round trip, the slowest of 700 requests took {worst:?}");
-        assert!(worst < PATIENCE + BUSY, "{name}: {worst:?}");
+        let there = 700 - node.redis.stats().shared;
+        println!(
+            "{name}: {waited} of 700 requests took as long as an answer, {there} have had one"
+        );
+        // Whoever waits for answers does so each time; a machine that stops now and then is no matter.
+        assert!(waited < 70, "{name}: {waited}");
         // What comes late is used nevertheless.
-        assert!(admitted == 500 || admitted > 500 && name != "exact", "{name}: {admitted}");
+        assert!(admitted >= 500, "{name}: {admitted}");
+        if name == "exact" {
+            assert!(there < 70 && admitted <= 500 + there, "{admitted} admitted, {there} there");
+        }
     }
 }
 
 async fn slow_decides() {
     let server = Redis::start();
-    let url = proxy::slow(server.address(), Duration::from_millis(200)).await;
+    let url = proxy::slow(server.address(), LATE).await;
     for (n, (name, mode)) in MODES.into_iter().enumerate() {
         let redis = counters(&url, &format!("slow-{n}:"), PATIENT);
-        let node = Node::new(redis, day(10), mode).await;
+        let node = Node::new(redis, year(10), mode).await;
         let mut admitted = 0;
         for _ in 0..15 {
             admitted += u64::from(node.call("t0", 1).await.is_admitted());
@@ -213,42 +234,52 @@ async fn slow_decides() {
 
 async fn killed_node() {
     let server = Redis::start();
-    let quota = Quota::new(1_000, Duration::from_secs(3)).unwrap();
-    let survivor = node(&server.url(), quota, MODES[1].1, Away::Refuse, PATIENT).await;
+    let begun = Instant::now();
+    // A window that ends before it is used up shows nothing.
+    let (cut, next) = loop {
+        if let Some(admitted) = around_a_kill(&server).await {
+            break admitted;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no window is long enough");
+    };
+    println!("{cut} of 1000 in the window of the kill, {next} in the next");
+    // A slice is 256 at most where that lasts for a 24th of the window.
+    assert!((1_000 - 256..=1_000).contains(&cut), "{cut}");
+    assert_eq!(next, 1_000);
+}
+
+/// How many are admitted in the window in which a node is killed and in a later one, if both are used
+/// up.
+async fn around_a_kill(server: &Redis) -> Option<(u64, u64)> {
+    let (quota, prefix) = (Quota::new(1_000, Duration::from_secs(3)).unwrap(), unique());
+    let node =
+        || Node::new(counters(&server.url(), &prefix, PATIENT), quota, |redis| redis.leased());
+    let (survivor, victim) = (node().await, node().await);
+    let mut windows = Windows::default();
     let first = until(&survivor, |told| !told.is_unavailable()).await.window();
-    let window = until(&survivor, |told| told.window() != first).await.window();
-    let mut before = 1;
-    let victim = node(&server.url(), quota, MODES[1].1, Away::Refuse, PATIENT).await;
+    let fresh = until(&survivor, |told| told.window() != first).await;
+    windows.count(&fresh);
     for _ in 0..50 {
-        let told = victim.call("t0", 1).await;
-        assert_eq!(told.window(), window);
-        before += u64::from(told.is_admitted());
+        windows.count(&victim.call("t0", 1).await);
     }
     // Dropped without a word, as by a kill.
     drop(victim);
-    let mut admitted = [before, 0];
     loop {
         let told = survivor.call("t0", 1).await;
-        if told.window() == window {
-            admitted[0] += u64::from(told.is_admitted());
-            continue;
-        }
-        admitted[1] += u64::from(told.is_admitted());
-        if told.is_limited() {
+        windows.count(&told);
+        if told.window() != fresh.window() && told.is_limited() {
             break;
         }
     }
-    println!("{} of 1000 in the window of the kill, {} in the next", admitted[0], admitted[1]);
-    // A slice is 256 at most where that lasts for a 24th of the window.
-    assert!(admitted[0] <= 1_000 && admitted[0] >= 1_000 - 256, "{admitted:?}");
-    assert_eq!(admitted[1], 1_000);
+    let cut = windows.0.remove(&fresh.window()).filter(|window| window.refused > 0)?;
+    Some((cut.admitted, windows.used_up().next()?))
 }
 
 async fn approximate() {
     let mut server = Redis::start();
     // 400 a node.
     let mode: Mode = |redis| redis.approximate(2, 8).unwrap();
-    let node = node(&server.url(), day(10_000), mode, Away::Refuse, PATIENT).await;
+    let node = node(&server.url(), year(10_000), mode, Away::Refuse, PATIENT).await;
     assert!(node.call("t0", 1).await.is_admitted());
     node.redis.release().await;
     server.kill();
@@ -263,10 +294,10 @@ async fn no_password() {
     let password = "hunter2-of-the-tests";
     let url = format!("redis://keygate:{password}@127.0.0.1:1/");
     let redis = counters(&url, "keygate:", Duration::from_millis(50));
-    let node = Node::new(redis.clone(), day(9), |redis| redis.exact()).await;
+    let node = Node::new(redis.clone(), year(9), |redis| redis.exact()).await;
     let told = node.call("t0", 1).await;
     assert!(told.is_unavailable());
-    let limit = limit(day(9)).shared(redis.leased());
+    let limit = limit(year(9)).shared(redis.leased());
     let said = format!("{told:?} {redis:?} {limit:?} {:?} {:?}", redis.stats(), redis.exact());
     assert!(!said.contains(password), "{said}");
     let wrong = RedisCounters::open(&format!("redis://x:{password}@ho st/")).unwrap_err();

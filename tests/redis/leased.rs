@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use keygate::{Limit, ManualClock, Quota, Timestamp};
-use tokio::time::{sleep, timeout};
+use support::eventually;
+use tokio::time::timeout;
 
 use crate::node::*;
 use crate::{Shared, wait};
@@ -21,16 +22,12 @@ pub(crate) const TESTS: &[(&str, Shared)] = &[
     ("leased::exact_and_leased_limits_share_a_count", |url| wait(exact_and_leased(url))),
 ];
 
-fn day(limit: u64) -> Quota {
-    Quota::per_day(limit).unwrap()
-}
-
 async fn leased(url: &str, prefix: &str, quota: Quota) -> Node {
     Node::new(counters(url, prefix, PATIENT), quota, |redis| redis.leased()).await
 }
 
 async fn few_trips(url: &str) {
-    let node = leased(url, &unique(), day(100_000)).await;
+    let node = leased(url, &unique(), year(100_000)).await;
     for _ in 0..20_000 {
         assert!(node.call("t0", 1).await.is_admitted());
     }
@@ -40,7 +37,7 @@ async fn few_trips(url: &str) {
 }
 
 async fn one_trip_for_many(url: &str) {
-    let node = leased(url, &unique(), day(1_000_000)).await;
+    let node = leased(url, &unique(), year(1_000_000)).await;
     let calls = (0..200).map(|_| node.call("t0", 1));
     let told = futures_join(calls).await;
     assert!(told.iter().all(Told::is_admitted));
@@ -76,7 +73,7 @@ async fn left(url: &str, prefix: &str, quota: Quota) -> u64 {
 }
 
 async fn idle_goes_back(url: &str) {
-    let (prefix, quota) = (unique(), day(1_000));
+    let (prefix, quota) = (unique(), year(1_000));
     let clock = ManualClock::new(Timestamp::EPOCH);
     let redis = keygate::limit::redis::RedisCounters::at(url).unwrap();
     let redis =
@@ -90,23 +87,19 @@ async fn idle_goes_back(url: &str) {
     }
     // It is asked too seldom to be idle sooner.
     clock.advance(Duration::from_secs(29));
-    sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(node.redis.stats().given_back, 0);
     clock.advance(Duration::from_secs(1));
     // The task that gives it back looks ten times a second.
-    let back = async {
-        while left(url, &prefix, quota).await < 1_000 - spent {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), back).await.unwrap();
+    let back = async || left(url, &prefix, quota).await >= 1_000 - spent;
+    eventually("it goes back", back).await;
     assert_eq!(left(url, &prefix, quota).await, 1_000 - spent);
     assert!(node.redis.stats().given_back > 0);
     assert!(node.call("t0", 1).await.is_admitted(), "and is lent again");
 }
 
 async fn release(url: &str) {
-    let (prefix, quota) = (unique(), day(10_000));
+    let (prefix, quota) = (unique(), year(10_000));
     let node = leased(url, &prefix, quota).await;
     for _ in 0..1_234 {
         assert!(node.call("t0", 1).await.is_admitted());
@@ -117,7 +110,7 @@ async fn release(url: &str) {
 }
 
 async fn dropped(url: &str) {
-    let (prefix, quota) = (unique(), day(10_000));
+    let (prefix, quota) = (unique(), year(10_000));
     let node = leased(url, &prefix, quota).await;
     for _ in 0..50 {
         // Polled once: the question is on its way.
@@ -133,10 +126,10 @@ async fn dropped(url: &str) {
 async fn all_or_none(url: &str) {
     let redis = counters(url, &unique(), PATIENT);
     let limits = [
-        Limit::per_tenant(day(1_000)).shared(redis.leased()),
-        Limit::per_key(day(5)).shared(redis.leased()),
-        Limit::per_subject(day(1_000)).shared(redis.exact()),
-        Limit::per_address(day(1_000)),
+        Limit::per_tenant(year(1_000)).shared(redis.leased()),
+        Limit::per_key(year(5)).shared(redis.leased()),
+        Limit::per_subject(year(1_000)).shared(redis.exact()),
+        Limit::per_address(year(1_000)),
     ];
     let node = Node::with(redis, limits).await;
     let remaining =
@@ -155,7 +148,7 @@ async fn all_or_none(url: &str) {
 
 async fn without_windows(url: &str) {
     let short = Quota::new(1_000, Duration::from_millis(999)).unwrap();
-    for quota in [day(1_000).sliding(), day(1_000).gcra(), short] {
+    for quota in [year(1_000).sliding(), year(1_000).gcra(), short] {
         let node = leased(url, &unique(), quota).await;
         for _ in 0..10 {
             assert!(node.call("t0", 1).await.is_admitted());
@@ -170,7 +163,7 @@ async fn wall_clock(url: &str) {
     let mut admitted = 0;
     for days in [0, 1, 400] {
         let redis = counters(url, &prefix, PATIENT);
-        let limits = [limit(day(300)).shared(redis.leased())];
+        let limits = [limit(year(300)).shared(redis.leased())];
         let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000 + days * 86_400));
         let gate = gate(limits, Some(clock)).await;
         let mut ends = Vec::new();
@@ -188,7 +181,7 @@ async fn wall_clock(url: &str) {
 
 async fn remaining_falls(url: &str) {
     let prefix = unique();
-    for quota in [day(2_000), day(50)] {
+    for quota in [year(2_000), year(50)] {
         let nodes = [leased(url, &prefix, quota).await, leased(url, &prefix, quota).await];
         let mut least = [u64::MAX; 2];
         for turn in 0..3_000 {
@@ -209,8 +202,8 @@ async fn remaining_falls(url: &str) {
 
 async fn exact_and_leased(url: &str) {
     let prefix = unique();
-    let one = leased(url, &prefix, day(100)).await;
-    let two = Node::new(counters(url, &prefix, PATIENT), day(100), |redis| redis.exact()).await;
+    let one = leased(url, &prefix, year(100)).await;
+    let two = Node::new(counters(url, &prefix, PATIENT), year(100), |redis| redis.exact()).await;
     let mut admitted = 0;
     for _ in 0..200 {
         admitted += u64::from(one.call("t0", 1).await.is_admitted());

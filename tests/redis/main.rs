@@ -108,6 +108,12 @@ fn where_there_is_a_server(trial: Trial, is_given: bool) -> Trial {
     }
 }
 
+/// Runs `future` on a runtime whose time it may stop: then what takes no time by tokio's clock takes
+/// none, however busy the machine is.
+fn wait_on_one_thread<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 /// Runs `future` on a runtime of its own.
 fn wait<F: Future>(future: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -1,5 +1,6 @@
 //! A node: a gate with limits on a server, and how it is called.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,9 +13,17 @@ use keygate::{
     AuthLayer, Authenticator, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Quota,
     RejectionKind, Standing, Tenant,
 };
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
+use support::PATIENCE;
 
 /// Far more than a test's server needs: that it is busy with other tests is no fault of its own.
-pub(crate) const PATIENT: Duration = Duration::from_secs(5);
+pub(crate) const PATIENT: Duration = Duration::from_secs(10);
+
+/// In the longest window there is, of whose end hardly any test sees anything.
+pub(crate) fn year(limit: u64) -> Quota {
+    Quota::new(limit, Duration::from_secs(366 * 86_400)).unwrap()
+}
 
 /// A prefix that no other test has.
 pub(crate) fn unique() -> String {
@@ -24,6 +33,14 @@ pub(crate) fn unique() -> String {
 
 pub(crate) fn counters(url: &str, prefix: &str, patience: Duration) -> RedisCounters {
     RedisCounters::at(url).unwrap().prefix(prefix).unwrap().patience(patience).unwrap().start()
+}
+
+/// A connection of the test's own, which waits for its answers.
+pub(crate) async fn connection(url: &str) -> MultiplexedConnection {
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let config = config.set_connection_timeout(Some(PATIENCE));
+    let client = redis::Client::open(url).unwrap();
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
 pub(crate) struct Node {
@@ -87,6 +104,40 @@ impl Node {
     /// A request of `tenant`'s key that costs `cost`.
     pub(crate) async fn call(&self, tenant: &str, cost: u64) -> Told {
         call(&self.gate, tenant, cost).await
+    }
+}
+
+/// What came of requests, by the window in which they were counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Windows(pub(crate) BTreeMap<u64, Window>);
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Window {
+    pub(crate) admitted: u64,
+    pub(crate) refused: u64,
+}
+
+impl Windows {
+    pub(crate) fn count(&mut self, told: &Told) {
+        assert!(told.is_admitted() || told.is_limited(), "{told:?}");
+        self.add(told.window(), told.is_admitted());
+    }
+
+    pub(crate) fn add(&mut self, window: u64, is_admitted: bool) {
+        let window = self.0.entry(window).or_default();
+        match is_admitted {
+            true => window.admitted += 1,
+            false => window.refused += 1,
+        }
+    }
+
+    /// How many were admitted where somebody was refused.
+    pub(crate) fn used_up(&self) -> impl Iterator<Item = u64> {
+        self.0.values().filter(|window| window.refused > 0).map(|window| window.admitted)
+    }
+
+    pub(crate) fn most(&self) -> u64 {
+        self.0.values().map(|window| window.admitted).max().unwrap_or_default()
     }
 }
 

@@ -44,16 +44,12 @@ const MODES: [(&str, Mode); 3] = [
     ("approximate", |redis| redis.approximate(2, 20).unwrap()),
 ];
 
-fn day(limit: u64) -> Quota {
-    Quota::per_day(limit).unwrap()
-}
-
 /// Quotas under which nothing comes back by itself while a test runs, in all modes that they have.
 fn all() -> Vec<(&'static str, Mode, Quota)> {
-    let mut all: Vec<_> = MODES.into_iter().map(|(name, mode)| (name, mode, day(10_000))).collect();
-    let year = Quota::new(10_000, Duration::from_secs(366 * 86_400)).unwrap();
+    let mut all: Vec<_> =
+        MODES.into_iter().map(|(name, mode)| (name, mode, year(10_000))).collect();
     let (name, exact) = MODES[0];
-    all.extend([(name, exact, day(10_000).sliding()), (name, exact, year.gcra())]);
+    all.extend([(name, exact, year(10_000).sliding()), (name, exact, year(10_000).gcra())]);
     all
 }
 
@@ -126,7 +122,7 @@ async fn spent_besides(url: &str) {
 }
 
 async fn held(url: &str) {
-    let quota = day(10_000);
+    let quota = year(10_000);
     for (name, mode) in MODES {
         let prefix = unique();
         let nodes = [
@@ -166,7 +162,7 @@ async fn next_window(url: &str) {
 
 async fn killed_node(url: &str) {
     for (name, mode) in MODES {
-        let (prefix, quota) = (unique(), day(10_000));
+        let (prefix, quota) = (unique(), year(10_000));
         let victim = node(url, &prefix, quota, mode).await;
         // Nobody is left to settle it.
         std::mem::forget(reserve(&victim, 900).await.unwrap());
@@ -179,10 +175,10 @@ async fn together(url: &str) {
     for (name, mode) in MODES {
         let redis = counters(url, &unique(), PATIENT);
         let limits = [
-            limit(day(10_000)).settle_later().name("there").unwrap().shared(mode(&redis)),
-            limit(day(10_000)).settle_later().name("here").unwrap(),
-            Limit::per_key(day(100)).shared(redis.exact()),
-            weighed(Limit::per_address(day(10_000))).settle_later().shared(redis.exact()),
+            limit(year(10_000)).settle_later().name("there").unwrap().shared(mode(&redis)),
+            limit(year(10_000)).settle_later().name("here").unwrap(),
+            Limit::per_key(year(100)).shared(redis.exact()),
+            weighed(Limit::per_address(year(10_000))).settle_later().shared(redis.exact()),
         ];
         let node = Node::with(redis, limits).await;
         let reservation = reserve(&node, 500).await.unwrap();
@@ -197,11 +193,11 @@ async fn together(url: &str) {
 
 async fn refused(url: &str) {
     for (name, mode) in MODES {
-        let (prefix, quota) = (unique(), day(10_000));
+        let (prefix, quota) = (unique(), year(10_000));
         let redis = counters(url, &prefix, PATIENT);
         let limits = [
             limit(quota).settle_later().shared(mode(&redis)),
-            weighed(Limit::per_key(day(600))).settle_later().shared(redis.exact()),
+            weighed(Limit::per_key(year(600))).settle_later().shared(redis.exact()),
         ];
         let node = Node::with(redis, limits).await;
         let held = reserve(&node, 500).await.unwrap();
@@ -219,7 +215,7 @@ async fn fallback(_: &str) {
     for (name, mode) in MODES {
         let redis = counters("redis://127.0.0.1:1/", &unique(), Duration::from_millis(20));
         let shared = mode(&redis).when_away(Away::Share { nodes: 10 });
-        let node = Node::with(redis, [limit(day(10_000)).settle_later().shared(shared)]).await;
+        let node = Node::with(redis, [limit(year(10_000)).settle_later().shared(shared)]).await;
         reserve(&node, 500).await.unwrap().commit(100);
         let held = reserve(&node, 900).await.unwrap_or_else(|| panic!("{name}"));
         assert!(reserve(&node, 1).await.is_none(), "{name}: 1,000 are this node's");
@@ -298,7 +294,7 @@ async fn cancelled() {
 async fn late() {
     let server = Redis::start();
     let url = proxy::slow(server.address(), Duration::from_millis(100)).await;
-    let (prefix, quota) = (unique(), day(10_000));
+    let (prefix, quota) = (unique(), year(10_000));
     let redis = counters(&url, &prefix, Duration::from_millis(10));
     let limit = limit(quota).settle_later().shared(redis.exact());
     let node = Node::with(redis, [limit]).await;
@@ -318,7 +314,7 @@ async fn late() {
 async fn away() {
     for (name, mode) in MODES {
         let mut server = Redis::start();
-        let quota = day(10_000);
+        let quota = year(10_000);
         let node = node(&server.url(), "keygate:", quota, mode).await;
         let held: Vec<_> = [reserve(&node, 400).await, reserve(&node, 900).await].into();
         assert!(held.iter().all(Option::is_some), "{name}");

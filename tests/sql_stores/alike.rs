@@ -167,22 +167,37 @@ fn a_time_beyond_2262_is_the_end_of_time(place: Place) {
 
 /// Each of the ways to ask fails as an outage, and within `limit`.
 pub(crate) async fn every_call_is_unavailable(store: &impl Store, limit: Duration) {
-    let key = KeyId::from("k1");
     for n in 0..8 {
+        is_unavailable_within(limit, async || call(store, n).await).await;
+    }
+}
+
+/// In one of three tries: a machine may stop in the midst of some.
+pub(crate) async fn is_unavailable_within(
+    limit: Duration,
+    mut call: impl AsyncFnMut() -> Result<(), StoreError>,
+) {
+    let mut took = Vec::new();
+    while took.iter().all(|took| *took >= limit) {
+        assert!(took.len() < 3, "{took:?}");
         let begun = Instant::now();
-        let done = match n {
-            0 => store.find(&KeyDigest::of("k1")).await.map(drop),
-            1 => store.get(&acme(), &key).await.map(drop),
-            2 => store.list(&acme(), &KeyFilter::new()).await.map(drop),
-            3 => store.events(&acme(), 0, 1).await.map(drop),
-            4 => store.tenant(&acme()).await.map(drop),
-            5 => store.usage(&key, Month::of(Timestamp::EPOCH)).await.map(drop),
-            6 => store.insert(full()).await,
-            _ => store.add_uses(&[Use::new(key.clone(), "a", Timestamp::EPOCH)]).await,
-        };
-        let error = done.expect_err("it is an outage");
-        assert!(error.is_unavailable(), "{n}: {error:?}");
-        assert!(begun.elapsed() < limit, "{n}: {:?}", begun.elapsed());
+        let error = call().await.expect_err("it is an outage");
+        took.push(begun.elapsed());
+        assert!(error.is_unavailable(), "{error:?}");
+    }
+}
+
+async fn call(store: &impl Store, n: usize) -> Result<(), StoreError> {
+    let key = KeyId::from("k1");
+    match n {
+        0 => store.find(&KeyDigest::of("k1")).await.map(drop),
+        1 => store.get(&acme(), &key).await.map(drop),
+        2 => store.list(&acme(), &KeyFilter::new()).await.map(drop),
+        3 => store.events(&acme(), 0, 1).await.map(drop),
+        4 => store.tenant(&acme()).await.map(drop),
+        5 => store.usage(&key, Month::of(Timestamp::EPOCH)).await.map(drop),
+        6 => store.insert(full()).await,
+        _ => store.add_uses(&[Use::new(key, "a", Timestamp::EPOCH)]).await,
     }
 }
 

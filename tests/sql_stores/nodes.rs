@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use keygate::store::{Cached, KeyStore, PostgresFeed, PostgresStore};
 use keygate::{KeyDigest, KeyFormat, KeyRecord, KeyStatus, Keys, Tenant, TenantId};
 use libtest_mimic::Trial;
-use support::{Network, Postgres, Proxy};
+use support::{Network, Postgres, Proxy, wait_until};
 
 use crate::child;
 use crate::postgres::private_trials;
-use crate::stores::Place;
+use crate::stores::{Place, postgres};
 use crate::wait;
 
 /// What `Cached` promises whatever becomes of the feed.
 const BOUND: Duration = Duration::from_secs(5);
+/// What it promises while the feed is heard.
+const TOLD: Duration = Duration::from_secs(1);
 const FEED: &str = "KEYGATE_TEST_FEED";
 /// Revoked during one cut.
 const KEYS: usize = 20;
@@ -33,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// A node as a process: answers each line with one.
 pub(crate) async fn serve(url: &str) {
-    let database = PostgresStore::connect(url).await.unwrap();
+    let database = postgres(url).await.unwrap();
     let feed = PostgresFeed::new(&database, &std::env::var(FEED).unwrap()).unwrap();
     let store = Cached::new(database);
     tokio::spawn(store.follow(feed));
@@ -108,7 +110,7 @@ fn a_revoked_key_is_let_in_nowhere(server: &mut Postgres) {
     let (url, feed) = (server.url(), server.url_by(proxy.address()));
     wait(issue(&url));
     let mut nodes: [_; 3] = std::array::from_fn(|_| Node::start(&url, &feed));
-    nodes.iter_mut().for_each(|node| eventually(|| node.says("hears")));
+    nodes.iter_mut().for_each(|node| wait_until("it hears", || node.says("hears")));
     let cuts = [("heard", Network::Whole), ("silent", Network::Silent), ("reset", Network::Reset)];
     for (name, network) in cuts {
         let ids: Vec<String> = (0..KEYS).map(|n| format!("{name}-{n}")).collect();
@@ -117,23 +119,20 @@ fn a_revoked_key_is_let_in_nowhere(server: &mut Postgres) {
         }
         proxy.set(network);
         let let_in = revoke(&mut nodes, &ids);
-        assert!(let_in <= BOUND, "{name}: {let_in:?}");
-        match network {
-            // The promise is a second; a busy machine may be late, but memory is good for a minute.
-            Network::Whole => assert!(let_in < BOUND / 2, "{let_in:?}"),
-            Network::Silent => assert!(let_in > BOUND / 4, "nothing was cut: {let_in:?}"),
-            Network::Reset => {}
-        }
-        if network != Network::Whole {
+        assert!(let_in.iter().all(|longest| *longest <= BOUND), "{name}: {let_in:?}");
+        if network == Network::Whole {
+            // A machine that stops now and then is late with some of them.
+            assert!(let_in[KEYS / 2] < TOLD, "{let_in:?}");
+        } else {
             assert!(nodes.iter_mut().all(|node| !node.says("hears")), "the gauge says so");
         }
         proxy.set(Network::Whole);
-        nodes.iter_mut().for_each(|node| eventually(|| node.says("hears")));
+        nodes.iter_mut().for_each(|node| wait_until("it hears", || node.says("hears")));
     }
 }
 
 async fn issue(url: &str) {
-    let store = PostgresStore::connect(url).await.unwrap();
+    let store = postgres(url).await.unwrap();
     let keys = Keys::new(store, KeyFormat::sk());
     for (name, n) in
         ["heard", "silent", "reset"].iter().flat_map(|name| (0..KEYS).map(move |n| (name, n)))
@@ -145,26 +144,30 @@ async fn issue(url: &str) {
 }
 
 /// Revokes the keys one after the other on all nodes in turn, asking all of them all the time until
-/// every node has refused every key; the longest time after which one was let in.
-fn revoke(nodes: &mut [Node; 3], ids: &[String]) -> Duration {
-    let (mut longest, mut revoked) = (Duration::ZERO, Vec::new());
+/// every node has refused every key; for each key the longest time after which it was let in, in
+/// their order.
+fn revoke(nodes: &mut [Node; 3], ids: &[String]) -> Vec<Duration> {
+    let mut revoked: Vec<(&String, Instant, Duration)> = Vec::new();
     let start = Instant::now();
     loop {
         if let Some(id) = ids.get(revoked.len()).filter(|_| is_due(start, revoked.len())) {
             assert!(nodes[revoked.len() % 3].says(&format!("revoke {id}")));
-            revoked.push((id, Instant::now()));
+            revoked.push((id, Instant::now(), Duration::ZERO));
         }
-        let mut let_in = false;
-        for (id, at) in &revoked {
+        let mut is_let_in = false;
+        for (id, at, longest) in &mut revoked {
             for node in nodes.iter_mut() {
                 let asked = at.elapsed();
                 if node.says(&format!("is {id}")) {
-                    (let_in, longest) = (true, longest.max(asked));
+                    (is_let_in, *longest) = (true, asked.max(*longest));
                 }
             }
         }
-        if revoked.len() == ids.len() && !let_in || start.elapsed() > 2 * BOUND {
-            return longest;
+        let is_too_long = revoked.iter().any(|(.., longest)| *longest > BOUND);
+        if revoked.len() == ids.len() && !is_let_in || is_too_long {
+            let mut let_in: Vec<_> = revoked.into_iter().map(|(.., longest)| longest).collect();
+            let_in.sort();
+            return let_in;
         }
         sleep(Duration::from_millis(5));
     }
@@ -174,12 +177,4 @@ fn revoke(nodes: &mut [Node; 3], ids: &[String]) -> Duration {
 /// nodes have just heard their feeds.
 fn is_due(start: Instant, n: usize) -> bool {
     start.elapsed() >= Duration::from_millis(100) * n as u32
-}
-
-fn eventually(mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < 6 * BOUND, "it does not come");
-        sleep(Duration::from_millis(10));
-    }
 }

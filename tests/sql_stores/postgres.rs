@@ -8,12 +8,12 @@ use deadpool_postgres::{Manager, Pool};
 use keygate::store::{KeyAdmin, KeyStore, PostgresStore, StoreError};
 use keygate::{KeyDigest, KeyRecord, Tenant, TenantId};
 use libtest_mimic::Trial;
-use support::{PASSWORD, Postgres};
+use support::{PASSWORD, PATIENCE, Postgres};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
 use crate::alike::every_call_is_unavailable;
-use crate::stores::{Place, Services, where_there_is_a_server, with_options};
+use crate::stores::{Place, Services, postgres, where_there_is_a_server, with_options};
 use crate::{trial, wait};
 
 type SharedTest = fn(&str);
@@ -90,7 +90,7 @@ async fn warm(store: &PostgresStore) {
     let mut tasks = JoinSet::new();
     for _ in 0..32 {
         // A busy machine may be long about so many handshakes.
-        let store = store.clone().with_read_timeout(Duration::from_secs(20));
+        let store = store.clone().with_read_timeout(PATIENCE);
         tasks.spawn(async move { is_there(&store, "k1").await.unwrap() });
     }
     assert!(tasks.join_all().await.into_iter().all(|found| found));
@@ -98,7 +98,7 @@ async fn warm(store: &PostgresStore) {
 
 /// The server answers again; a connection from before that is yet to be noticed may fail first.
 async fn works_again(store: &PostgresStore) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     while let Err(error) = is_there(store, "k1").await {
         assert!(error.is_unavailable() && Instant::now() < end, "{error:?}");
         tokio::task::yield_now().await;
@@ -110,7 +110,7 @@ async fn works_again(store: &PostgresStore) {
 
 fn a_stopped_server_comes_back(server: &mut Postgres) {
     wait(async {
-        let store = PostgresStore::connect(&server.url()).await.unwrap();
+        let store = postgres(&server.url()).await.unwrap();
         store.insert(key("k1")).await.unwrap();
         for _ in 0..2 {
             warm(&store).await;
@@ -125,7 +125,7 @@ fn a_stopped_server_comes_back(server: &mut Postgres) {
 /// SIGKILL while eight tasks write: what was acknowledged is there afterwards.
 fn a_killed_server_comes_back(server: &mut Postgres) {
     wait(async {
-        let store = PostgresStore::connect(&server.url()).await.unwrap();
+        let store = postgres(&server.url()).await.unwrap();
         store.insert(key("k1")).await.unwrap();
         let mut tasks = JoinSet::new();
         let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
@@ -163,9 +163,9 @@ fn a_killed_server_comes_back(server: &mut Postgres) {
 fn a_frozen_server_is_an_outage(server: &mut Postgres) {
     wait(async {
         let limit = Duration::from_millis(150);
-        let patient = PostgresStore::connect(&server.url()).await.unwrap();
+        let patient = postgres(&server.url()).await.unwrap();
         let store = patient.clone().with_read_timeout(limit).with_write_timeout(limit);
-        store.insert(key("k1")).await.unwrap();
+        patient.insert(key("k1")).await.unwrap();
         warm(&patient).await;
         server.freeze();
         every_call_is_unavailable(&store, Duration::from_secs(2)).await;
@@ -176,7 +176,7 @@ fn a_frozen_server_is_an_outage(server: &mut Postgres) {
 
 fn locked_tables_are_an_outage(url: &str) {
     wait(async {
-        let patient = PostgresStore::connect(url).await.unwrap();
+        let patient = postgres(url).await.unwrap();
         patient.insert(key("k0")).await.unwrap();
         let limit = Duration::from_millis(50);
         let store = patient.clone().with_read_timeout(limit).with_write_timeout(limit);
@@ -196,7 +196,7 @@ fn locked_tables_are_an_outage(url: &str) {
 fn what_nobody_waits_for_ends_at_the_server(url: &str) {
     wait(async {
         let named = format!("{url}&application_name=piled_up");
-        let patient = PostgresStore::connect(&named).await.unwrap();
+        let patient = postgres(&named).await.unwrap();
         patient.insert(key("k0")).await.unwrap();
         let limit = Duration::from_millis(50);
         let store = patient.clone().with_read_timeout(limit).with_write_timeout(limit);
@@ -213,7 +213,7 @@ fn what_nobody_waits_for_ends_at_the_server(url: &str) {
             WHERE application_name = 'piled_up' AND wait_event_type = 'Lock'";
         let start = Instant::now();
         while lock.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            assert!(start.elapsed() < Duration::from_secs(5), "they wait on");
+            assert!(start.elapsed() < PATIENCE, "they wait on");
             // The view shows one moment for a whole transaction.
             lock.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -229,7 +229,7 @@ fn what_nobody_waits_for_ends_at_the_server(url: &str) {
 fn a_server_that_cuts_connections(url: &str) {
     wait(async {
         // Connections of other tests must live: those of this one have a name of their own.
-        let store = PostgresStore::connect(&format!("{url}&application_name=cut")).await.unwrap();
+        let store = postgres(&format!("{url}&application_name=cut")).await.unwrap();
         store.insert(key("k1")).await.unwrap();
         warm(&store).await;
         let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -259,14 +259,14 @@ fn a_pool_that_is_exhausted_is_an_outage(url: &str) {
         let taken = pool.get().await.unwrap();
         assert!(is_there(&store, "k1").await.unwrap_err().is_unavailable());
         drop(taken);
-        let store = store.with_read_timeout(Duration::from_secs(5));
+        let store = store.with_read_timeout(PATIENCE);
         assert!(!is_there(&store, "k1").await.unwrap());
     });
 }
 
 fn a_timeout_without_end_is_an_hour(url: &str) {
     wait(async {
-        let store = PostgresStore::connect(url).await.unwrap();
+        let store = postgres(url).await.unwrap();
         let store = store.with_read_timeout(Duration::MAX).with_write_timeout(Duration::MAX);
         let digest = KeyDigest::of("endless");
         assert!(!is_there(&store, "endless").await.unwrap());
@@ -276,7 +276,7 @@ fn a_timeout_without_end_is_an_hour(url: &str) {
 
 fn a_conflict_does_not_tell_the_digest(url: &str) {
     wait(async {
-        let store = PostgresStore::connect(url).await.unwrap();
+        let store = postgres(url).await.unwrap();
         let key = |id: &str| {
             KeyRecord::new(id, KeyDigest::from_bytes([0xab; 32]), Tenant::new("secretive"))
         };
@@ -302,12 +302,12 @@ fn pool(url: &str, size: usize) -> Pool {
 /// A node may start with no more than the right to read.
 fn nothing_is_written_when_up_to_date(url: &str) {
     wait(async {
-        let store = PostgresStore::connect(url).await.unwrap();
+        let store = postgres(url).await.unwrap();
         store.insert(key("k1")).await.unwrap();
         let schema = url.split("options=-csearch_path%3D").nth(1).unwrap();
         let server = url.split("?options=").next().unwrap();
         let options = format!("-csearch_path={schema} -cdefault_transaction_read_only=on");
-        let reader = PostgresStore::connect(&with_options(server, &options)).await.unwrap();
+        let reader = postgres(&with_options(server, &options)).await.unwrap();
         assert!(is_there(&reader, "k1").await.unwrap());
         let error = reader.insert(key("k2")).await.unwrap_err();
         assert!(error.is_unavailable(), "a standby takes no writes yet: {error:?}");
@@ -316,7 +316,7 @@ fn nothing_is_written_when_up_to_date(url: &str) {
 
 fn a_lookup_is_one_search(url: &str) {
     wait(async {
-        drop(PostgresStore::connect(url).await.unwrap());
+        drop(postgres(url).await.unwrap());
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         tokio::spawn(connection);
         client
@@ -347,7 +347,7 @@ pub(crate) fn told(error: &StoreError) -> String {
 fn an_error_holds_no_secret(server: &mut Postgres) {
     wait(async {
         let url = server.url();
-        let store = PostgresStore::connect(&url).await.unwrap();
+        let store = postgres(&url).await.unwrap();
         assert_eq!(format!("{store:?}"), "PostgresStore { .. }");
         let secret = "another-secret";
         let table = [
@@ -361,7 +361,7 @@ fn an_error_holds_no_secret(server: &mut Postgres) {
             (format!("postgres://keygate:{secret}@nowhere.invalid/keys"), true),
         ];
         for (url, unavailable) in table {
-            let error = PostgresStore::connect(&url).await.unwrap_err();
+            let error = postgres(&url).await.unwrap_err();
             assert_eq!(error.is_unavailable(), unavailable, "{url}: {error:?}");
             let told = told(&error);
             assert!(!told.contains(secret) && !told.contains(PASSWORD), "{told}");

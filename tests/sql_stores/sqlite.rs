@@ -4,14 +4,15 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use keygate::store::{KeyAdmin, KeyFilter, KeyStore, SqliteStore};
 use keygate::{KeyDigest, KeyRecord, Tenant, TenantId};
 use libtest_mimic::Trial;
 use rusqlite::Connection;
+use support::PATIENCE;
 
-use crate::alike::every_call_is_unavailable;
+use crate::alike::{every_call_is_unavailable, is_unavailable_within};
 use crate::stores::Services;
 use crate::{trial, wait};
 
@@ -55,14 +56,12 @@ fn a_locked_file_refuses_writers(file: &Path) {
         store.insert(key("k1")).await.unwrap();
         let store = store.with_write_timeout(Duration::from_millis(200));
         let other = lock(file);
-        let begun = Instant::now();
-        let error = store.insert(key("k2")).await.unwrap_err();
-        assert!(error.is_unavailable(), "{error:?}");
-        assert!(begun.elapsed() < Duration::from_secs(2));
+        let write = async || store.insert(key("k2")).await;
+        is_unavailable_within(Duration::from_secs(2), write).await;
         assert!(store.find(&KeyDigest::of("k1")).await.unwrap().is_some(), "readers don't wait");
         drop(other);
         // The connection that waits for the lock gives the writers' place back first.
-        let store = store.with_write_timeout(Duration::from_secs(20));
+        let store = store.with_write_timeout(PATIENCE);
         store.insert(key("k3")).await.unwrap();
     });
 }
@@ -75,7 +74,7 @@ fn a_write_that_was_given_up_is_not_made_later(file: &Path) {
         assert!(hasty.insert(key("late")).await.unwrap_err().is_unavailable());
         drop(other);
         // Writers of one process take turns: after this one, the late one has had its turn.
-        store.with_write_timeout(Duration::from_secs(20)).insert(key("next")).await.unwrap();
+        store.with_write_timeout(PATIENCE).insert(key("next")).await.unwrap();
         assert!(hasty.find(&KeyDigest::of("late")).await.unwrap().is_none());
     });
 }
@@ -99,7 +98,7 @@ fn a_connection_that_never_comes_is_an_outage(file: &Path) {
         is_closed.store(true, Ordering::SeqCst);
         every_call_is_unavailable(&store, Duration::from_secs(2)).await;
         drop(let_go);
-        let store = store.with_write_timeout(Duration::from_secs(20));
+        let store = store.with_write_timeout(PATIENCE);
         store.insert(key("k1")).await.unwrap();
     });
 }
@@ -110,12 +109,16 @@ fn a_slow_query_is_interrupted(file: &Path) {
         store.insert(key("k1")).await.unwrap();
         slow_down(file);
         let store = store.with_read_timeout(Duration::from_millis(100));
-        let begun = Instant::now();
+        // On four connections: what is not interrupted leaves none.
         for _ in 0..10 {
             let found = store.list(&TenantId::from("acme"), &KeyFilter::new()).await;
             assert!(found.unwrap_err().is_unavailable());
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "ten calls on four connections");
+        let back = "DROP VIEW keygate_tenants; ALTER TABLE old RENAME TO keygate_tenants";
+        Connection::open(file).unwrap().execute_batch(back).unwrap();
+        let store = store.with_read_timeout(PATIENCE);
+        let found = store.list(&TenantId::from("acme"), &KeyFilter::new()).await;
+        assert_eq!(found.unwrap().total, 1);
     });
 }
 

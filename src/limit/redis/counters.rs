@@ -164,7 +164,8 @@ impl RedisCounters {
     }
 
     /// Gives back all slices and tells what was spent: for a node that is about to stop, when it
-    /// serves no more requests. Takes a second at most for what is on its way.
+    /// serves no more requests. Waits for what is on its way for a second at most, or for the
+    /// [patience](RedisSetup::patience) if that is longer.
     pub async fn release(&self) {
         self.0.keeper.release(&self.0.link).await;
     }

@@ -13,7 +13,7 @@ use super::slots::Slots;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Looking through the slots takes at most one part in so many of a processor's time.
 const EFFORT: u32 = 20;
-const WITHIN: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A slice that is on its way arrives about so soon.
 const ARRIVAL: Duration = Duration::from_millis(2);
 /// How many counts one script settles; the server does nothing else meanwhile.
@@ -37,7 +37,7 @@ impl Keeper {
 
     /// Tells the server all that there is to tell; what is on its way is waited for.
     pub(super) async fn release(&self, link: &Arc<Link>) {
-        let end = Instant::now() + WITHIN;
+        let end = Instant::now() + link.leisure();
         loop {
             let in_flight = self.all().iter().any(|slots| slots.are_in_flight());
             let more_to_come = in_flight || link.is_telling();
@@ -76,14 +76,14 @@ pub(super) async fn keep(link: Weak<Link>, keeper: Weak<Keeper>) {
         let (Some(link), Some(keeper)) = (link.upgrade(), keeper.upgrade()) else { return };
         let begun = Instant::now();
         keeper.settle(&link, false).await;
-        pause = PAUSE.max(begun.elapsed() * EFFORT).min(WITHIN);
+        pause = PAUSE.max(begun.elapsed() * EFFORT).min(LONGEST_PAUSE);
     }
 }
 
 async fn tell(link: &Arc<Link>, some: &mut [Due]) {
     let asked = link.now();
     let call = Call::slice(some.iter().map(|due| (&due.slot.key, due.slot.quota, due.question)));
-    let answer = link.call(&call, Instant::now() + WITHIN).await.ok();
+    let answer = link.call(&call, Instant::now() + link.leisure()).await.ok();
     let replies = answer.and_then(|answer| replies(&answer, some.len())).unwrap_or_default();
     for (due, reply) in some.iter_mut().zip(replies) {
         link.counts.given_back.add(due.question.back);

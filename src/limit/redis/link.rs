@@ -19,6 +19,8 @@ use crate::Clock;
 
 /// Between two probes of a server that was given up: from, up to.
 const PROBES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// How long the server may take at least for what no request waits for by itself.
+const LEISURE: Duration = Duration::from_secs(1);
 
 /// How long an answer is waited for by nobody's request.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -97,6 +99,11 @@ impl Link {
     /// The node's monotonic time in nanoseconds.
     pub(super) fn now(&self) -> u64 {
         u64::try_from(self.clock.monotonic_exact().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// How long a slice may be on its way: no less than a request that waits for it.
+    pub(super) fn leisure(&self) -> Duration {
+        self.patience.max(LEISURE)
     }
 
     /// Runs a script, in one round trip if the server knows it. What is not answered by `deadline` is

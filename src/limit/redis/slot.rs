@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -16,8 +15,6 @@ use crate::limit::cell::LimitError;
 use crate::limit::identity::{Kept, Parts};
 use crate::limit::quota::Quota;
 
-/// How long a slice may be on its way. Requests wait less, and find it when it has come.
-const FLIGHT: Duration = Duration::from_secs(1);
 /// How often a flight goes again for those who came while it was away, before it lets all look.
 const ROUNDS: usize = 3;
 
@@ -202,7 +199,7 @@ async fn fly(mut landing: Landing) {
 
 async fn ask(slot: &Slot, link: &Arc<Link>, question: Question) -> Result<Reply, Trouble> {
     let call = Call::slice([(&slot.key, slot.quota, question)]);
-    let answer = link.call(&call, Instant::now() + FLIGHT).await?;
+    let answer = link.call(&call, Instant::now() + link.leisure()).await?;
     replies(&answer, 1).and_then(|replies| replies.first().copied()).ok_or(Trouble::Nonsense)
 }
 

@@ -9,20 +9,20 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Waits that double, each between half and all of its time: nodes that lost one server together do
 /// not come back to it together.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Backoff {
+pub(super) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// How long to wait after one more failure.
-    pub(in crate::store) fn wait(&mut self) -> Duration {
+    pub(super) fn wait(&mut self) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         whole.mul_f64(0.5 + random() / 2.0)
     }
 
     /// It works again.
-    pub(in crate::store) fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 }

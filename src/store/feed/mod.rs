@@ -49,6 +49,8 @@
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod backoff;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod connection;
 mod local;
 #[cfg(feature = "redis")]
 mod redis;
@@ -59,7 +61,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
-pub(super) use self::backoff::Backoff;
+use self::backoff::Backoff;
+#[cfg(feature = "postgres")]
+pub(super) use self::connection::{Connection, Line};
 pub use self::local::{LocalFeed, Subscription};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisFeed;

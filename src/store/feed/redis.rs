@@ -15,6 +15,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::connection::{self, Connection};
 use super::{Backoff, Feed, Heard, Invalidation};
 use crate::ConfigError;
 use crate::store::StoreError;
@@ -61,14 +62,7 @@ pub struct RedisFeed {
     client: Client,
     channel: String,
     beat: Duration,
-    backoff: Backoff,
-    state: State,
-}
-
-enum State {
-    /// Waits, then connects.
-    Dialing(Pin<Box<dyn Future<Output = Result<Line, StoreError>> + Send>>),
-    Listening(Line),
+    connection: Connection<Line>,
 }
 
 impl RedisFeed {
@@ -81,8 +75,8 @@ impl RedisFeed {
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let client = client(url)
             .map_err(|_| ConfigError::unusable("Redis URL", "not a URL of a Redis server"))?;
-        let (channel, state) = (CHANNEL.to_owned(), dial(&client, CHANNEL, BEAT, Duration::ZERO));
-        Ok(Self { client, channel, beat: BEAT, backoff: Backoff::default(), state })
+        let connection = connection(&client, CHANNEL, BEAT);
+        Ok(Self { client, channel: CHANNEL.to_owned(), beat: BEAT, connection })
     }
 
     /// Another channel. Services that share a server but no keys need different ones.
@@ -97,8 +91,8 @@ impl RedisFeed {
             let reason = "not 1 to 256 printable ASCII characters";
             return Err(ConfigError::invalid("channel in Redis", name, reason));
         }
+        self.connection = connection(&self.client, &name, self.beat);
         self.channel = name;
-        self.redial(Duration::ZERO);
         Ok(self)
     }
 
@@ -107,7 +101,7 @@ impl RedisFeed {
     #[must_use]
     pub fn beat_every(mut self, beat: Duration) -> Self {
         self.beat = beat.max(Duration::from_millis(10));
-        self.redial(Duration::ZERO);
+        self.connection = connection(&self.client, &self.channel, self.beat);
         self
     }
 
@@ -139,43 +133,12 @@ impl RedisFeed {
             }
         }
     }
-
-    fn redial(&mut self, wait: Duration) {
-        self.state = dial(&self.client, &self.channel, self.beat, wait);
-    }
-
-    /// What has come of dialing or listening. Dropped, it loses nothing: all that waits is in the
-    /// state.
-    async fn go_on(&mut self) -> Result<Option<Heard>, StoreError> {
-        match &mut self.state {
-            State::Dialing(dial) => {
-                self.state = State::Listening(dial.await?);
-                Ok(None)
-            }
-            State::Listening(line) => line.next().await.map(Some),
-        }
-    }
 }
 
 #[async_trait]
 impl Feed for RedisFeed {
     async fn next(&mut self) -> Result<Heard, StoreError> {
-        loop {
-            match self.go_on().await {
-                Ok(None) => {}
-                Ok(Some(heard)) => {
-                    if matches!(heard, Heard::Alive { .. }) {
-                        self.backoff.reset();
-                    }
-                    return Ok(heard);
-                }
-                Err(error) => {
-                    let wait = self.backoff.wait();
-                    self.redial(wait);
-                    return Err(error);
-                }
-            }
-        }
+        self.connection.next().await
     }
 }
 
@@ -186,13 +149,9 @@ fn client(url: &str) -> Result<Client, RedisError> {
     Client::open(info.set_redis_settings(settings))
 }
 
-fn dial(client: &Client, channel: &str, beat: Duration, wait: Duration) -> State {
+fn connection(client: &Client, channel: &str, beat: Duration) -> Connection<Line> {
     let (client, channel) = (client.clone(), channel.to_owned());
-    State::Dialing(Box::pin(async move {
-        sleep(wait).await;
-        let line = timeout(SILENCE, Line::dial(&client, &channel, beat)).await;
-        line.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)
-    }))
+    Connection::new(move || Line::dial(client.clone(), channel.clone(), beat))
 }
 
 fn config() -> AsyncConnectionConfig {
@@ -217,14 +176,21 @@ enum Sign {
 }
 
 impl Line {
-    async fn dial(client: &Client, channel: &str, beat: Duration) -> Result<Self, RedisError> {
+    async fn dial(client: Client, channel: String, beat: Duration) -> Result<Self, StoreError> {
+        let line = timeout(SILENCE, Self::connect(&client, &channel, beat)).await;
+        line.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)
+    }
+
+    async fn connect(client: &Client, channel: &str, beat: Duration) -> Result<Self, RedisError> {
         let (send, messages) = unbounded_channel();
         let config = config().set_push_sender(send);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         connection.subscribe(channel).await?;
         Ok(Self { connection, messages, beat, sign: Sign::Due(Instant::now()) })
     }
+}
 
+impl connection::Line for Line {
     async fn next(&mut self) -> Result<Heard, StoreError> {
         loop {
             let message = match self.sign {
@@ -336,6 +302,9 @@ impl Publisher {
 impl fmt::Debug for RedisFeed {
     /// Where the server is stays out of it, and so does the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisFeed").field("channel", &self.channel).finish_non_exhaustive()
+        let is_listening = self.connection.is_listening();
+        let mut shown = f.debug_struct("RedisFeed");
+        shown.field("channel", &self.channel).field("is_listening", &is_listening);
+        shown.finish_non_exhaustive()
     }
 }

@@ -1,8 +1,6 @@
 //! What has changed, told by LISTEN and NOTIFY.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use tokio_postgres::{NoTls, Socket};
 use super::line::{Dialer, Line};
 use super::{PostgresStore, read_url};
 use crate::store::StoreError;
-use crate::store::feed::{Backoff, Feed, Heard};
+use crate::store::feed::{Connection, Feed, Heard};
 
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -62,21 +60,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// and I/O enabled.
 pub struct PostgresFeed {
     dialer: Arc<Dialer>,
-    beat: Duration,
-    backoff: Backoff,
-    state: State,
-}
-
-enum State {
-    /// Waits, then connects.
-    Dialing(Pin<Box<dyn Future<Output = Result<Line, StoreError>> + Send>>),
-    Listening(Line),
-}
-
-impl State {
-    fn dialing(dialer: &Arc<Dialer>, wait: Duration, beat: Duration) -> Self {
-        Self::Dialing(Box::pin(Arc::clone(dialer).dial(wait, beat)))
-    }
+    connection: Connection<Line>,
 }
 
 impl PostgresFeed {
@@ -103,61 +87,35 @@ impl PostgresFeed {
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
         let dialer = Arc::new(Dialer::new(store.0.database.clone(), read_url(url)?, tls));
-        let state = State::dialing(&dialer, Duration::ZERO, BEAT);
-        Ok(Self { dialer, beat: BEAT, backoff: Backoff::default(), state })
+        let connection = connection(&dialer, BEAT);
+        Ok(Self { dialer, connection })
     }
 
     /// How long after a sign of life it asks for the next one: a second by default, at least 10 ms.
     /// A lease needs several; each wakes all who listen in this database.
     #[must_use]
     pub fn beat_every(mut self, beat: Duration) -> Self {
-        self.beat = beat.max(Duration::from_millis(10));
-        self.redial(Duration::ZERO);
+        self.connection = connection(&self.dialer, beat.max(Duration::from_millis(10)));
         self
     }
+}
 
-    fn redial(&mut self, wait: Duration) {
-        self.state = State::dialing(&self.dialer, wait, self.beat);
-    }
-
-    /// What has come of dialing or listening. Dropped, it loses nothing: all that waits is in the state.
-    async fn go_on(&mut self) -> Result<Option<Heard>, StoreError> {
-        match &mut self.state {
-            State::Dialing(dial) => {
-                self.state = State::Listening(dial.await?);
-                Ok(None)
-            }
-            State::Listening(line) => line.next().await.map(Some),
-        }
-    }
+fn connection(dialer: &Arc<Dialer>, beat: Duration) -> Connection<Line> {
+    let dialer = Arc::clone(dialer);
+    Connection::new(move || Arc::clone(&dialer).dial(beat))
 }
 
 #[async_trait]
 impl Feed for PostgresFeed {
     async fn next(&mut self) -> Result<Heard, StoreError> {
-        loop {
-            match self.go_on().await {
-                Ok(None) => {}
-                Ok(Some(heard)) => {
-                    if matches!(heard, Heard::Alive { .. }) {
-                        self.backoff.reset();
-                    }
-                    return Ok(heard);
-                }
-                Err(error) => {
-                    let wait = self.backoff.wait();
-                    self.redial(wait);
-                    return Err(error);
-                }
-            }
-        }
+        self.connection.next().await
     }
 }
 
 impl fmt::Debug for PostgresFeed {
     /// Where the server is stays out of it, and so does the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_listening = matches!(self.state, State::Listening(_));
+        let is_listening = self.connection.is_listening();
         f.debug_struct("PostgresFeed").field("is_listening", &is_listening).finish_non_exhaustive()
     }
 }

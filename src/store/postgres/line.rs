@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification, Soc
 
 use super::{Postgres, error};
 use crate::store::StoreError;
-use crate::store::feed::{Heard, Invalidation};
+use crate::store::feed::{self, Heard, Invalidation};
 use crate::store::sql::{Database, Query};
 use crate::{Clock, SystemClock};
 
@@ -74,13 +74,8 @@ impl Dialer {
         Self { store, connect: Box::new(connect) }
     }
 
-    /// A new connection, after `wait`.
-    pub(super) async fn dial(
-        self: Arc<Self>,
-        wait: Duration,
-        beat: Duration,
-    ) -> Result<Line, StoreError> {
-        sleep(wait).await;
+    /// A new connection.
+    pub(super) async fn dial(self: Arc<Self>, beat: Duration) -> Result<Line, StoreError> {
         let dialed = timeout(PATIENCE, self.connect(beat)).await;
         dialed.map_err(StoreError::unavailable)?
     }
@@ -116,12 +111,13 @@ impl Dialer {
     }
 }
 
-impl Line {
-    /// The next message. Dropped while it waits, it loses none.
-    pub(super) async fn next(&mut self) -> Result<Heard, StoreError> {
+impl feed::Line for Line {
+    async fn next(&mut self) -> Result<Heard, StoreError> {
         poll_fn(|cx| self.poll(cx)).await
     }
+}
 
+impl Line {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Heard, StoreError>> {
         loop {
             // First, so that a flood of messages does not put it off.

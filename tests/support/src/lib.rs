@@ -2,6 +2,7 @@
 //! that fails, and a counting allocator.
 
 mod allocations;
+mod child;
 mod client;
 mod packages;
 mod postgres;
@@ -9,6 +10,7 @@ mod provider;
 mod proxy;
 mod redis;
 mod server;
+mod wait;
 
 pub use allocations::{Counting, allocations, bytes};
 pub use client::{Answer, Call, Client};
@@ -18,6 +20,7 @@ pub use provider::OpenIdProvider;
 pub use proxy::{Network, Proxy};
 pub use redis::Redis;
 pub use server::Server;
+pub use wait::{PATIENCE, eventually, quickest, room_in_window, wait_until};
 
 /// True where a service that is missing is a failure, not a reason to leave its tests out.
 pub fn services_required() -> bool {

@@ -28,7 +28,7 @@ impl Node {
             write(&folder.join("package-lock.json"), lock)?;
             let mut npm = Command::new("npm");
             npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-            npm.args(["--fetch-retries=1", "--fetch-timeout=60000"]);
+            npm.args(["--fetch-retries=2", "--fetch-timeout=60000"]);
             output(npm.current_dir(folder)).map(drop)
         })?;
         Ok(Self { folder })
@@ -60,7 +60,8 @@ impl Python {
             let mut pip = Command::new(folder.join("bin/python"));
             pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
             // Wheels only: nothing is built here.
-            pip.args(["--retries=1", "--only-binary=:all:", "--requirement"]).arg(list);
+            pip.args(["--retries=2", "--timeout=60", "--only-binary=:all:"]);
+            pip.arg("--requirement").arg(list);
             output(&mut pip).map(drop)
         })?;
         Ok(Self { folder })
@@ -99,7 +100,7 @@ pub fn output(command: &mut Command) -> Result<String, String> {
 fn installed(
     kind: &str,
     list: &str,
-    install: impl FnOnce(&Path) -> Result<(), String>,
+    install: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
     let mut hasher = DefaultHasher::new();
     list.hash(&mut hasher);
@@ -109,8 +110,13 @@ fn installed(
         return Ok(whole);
     }
     let part = packages().join(format!("{name}.{}", std::process::id()));
-    std::fs::create_dir_all(&part).map_err(|error| format!("{}: {error}", part.display()))?;
-    let done = install(&part);
+    let install = || {
+        let _ = std::fs::remove_dir_all(&part);
+        std::fs::create_dir_all(&part).map_err(|error| format!("{}: {error}", part.display()))?;
+        install(&part)
+    };
+    // A registry may have a bad moment: once more.
+    let done = install().or_else(|_| install());
     if done.is_err() || std::fs::rename(&part, &whole).is_err() {
         let _ = std::fs::remove_dir_all(&part);
     }

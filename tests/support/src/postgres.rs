@@ -1,11 +1,12 @@
 //! A PostgreSQL server of the tests' own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+
+use crate::child::{free_address, is_running, signal, spawn};
+use crate::wait_until;
 
 /// The password of the server's user, which nothing may ever print.
 pub const PASSWORD: &str = "hunter2-of-the-tests";
@@ -40,10 +41,8 @@ impl Postgres {
     /// When it does not start.
     pub fn start() -> Self {
         let programs = Self::programs().unwrap_or_else(|why| panic!("{why}"));
-        let free = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let address = free.local_addr().expect("a bound socket has an address");
-        drop(free);
-        let mut server = Self { programs, folder: new_folder(), address, child: None };
+        let (folder, address) = (new_folder(), free_address());
+        let mut server = Self { programs, folder, address, child: None };
         server.init();
         server.resume();
         server
@@ -68,17 +67,15 @@ impl Postgres {
     ///
     /// # Panics
     ///
-    /// When it does not start within 30 seconds.
+    /// When it does not start.
     pub fn resume(&mut self) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.is_ready() {
-            assert!(Instant::now() < end, "the server does not start:\n{}", self.log());
+        wait_until("the server starts", || {
             // It ends at once while what is left of a killed one still lives.
-            if !self.is_running() {
-                self.child = Some(self.spawn());
+            if !is_running(&mut self.child) {
+                self.child = Some(spawn(self.command()));
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            self.is_ready()
+        });
     }
 
     /// Stops it in order; connections are cut.
@@ -116,13 +113,13 @@ impl Postgres {
         run(initdb.arg("--pwfile").arg(&password));
     }
 
-    fn spawn(&self) -> Child {
+    fn command(&self) -> Command {
         let mut server = self.program("postgres");
         server.args(["-F", "-c", "max_connections=200", "-h", "127.0.0.1", "-p"]);
         server.arg(self.address.port().to_string()).arg("-D").arg(self.data());
         let log = std::fs::File::create(self.folder.join("log")).expect("a log can be written");
         server.arg("-k").arg(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        spawn_from_a_lasting_thread(server)
+        server
     }
 
     fn log(&self) -> String {
@@ -131,11 +128,7 @@ impl Postgres {
 
     /// A server that was killed leaves its log: it is one of a living server that counts.
     fn is_ready(&mut self) -> bool {
-        self.is_running() && self.log().contains("ready to accept connections")
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        is_running(&mut self.child) && self.log().contains("ready to accept connections")
     }
 
     /// A program of the server, run by somebody who may, and ended with the test.
@@ -153,16 +146,14 @@ impl Postgres {
     }
 
     /// To the server first, so that it makes no new processes, then to those it has.
-    fn signal(&self, signal: &str) {
+    fn signal(&self, name: &str) {
         let Some(child) = &self.child else { return };
         let pid = child.id().to_string();
-        let _ = Command::new("kill").args([signal, &pid]).status();
-        if signal != "-INT" {
+        signal(name, [&pid]);
+        if name != "-INT" {
             let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid]).output();
             let children = children.map(|output| output.stdout).unwrap_or_default();
-            let children = String::from_utf8_lossy(&children);
-            let children: Vec<_> = children.split_whitespace().collect();
-            let _ = Command::new("kill").arg(signal).args(&children).stderr(Stdio::null()).status();
+            signal(name, String::from_utf8_lossy(&children).split_whitespace());
         }
     }
 
@@ -179,19 +170,6 @@ impl Drop for Postgres {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// The signal at a parent's death comes when the parent's *thread* ends, and tests run in threads
-/// that do.
-fn spawn_from_a_lasting_thread(mut command: Command) -> Child {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = send.send(command.spawn());
-        loop {
-            std::thread::park();
-        }
-    });
-    receive.recv().expect("the thread answers").expect("postgres starts")
 }
 
 /// Who runs the server when we are root.

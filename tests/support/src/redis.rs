@@ -1,12 +1,13 @@
 //! A Redis server of the tests' own.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+
+use crate::child::{free_address, is_running, signal, spawn};
+use crate::{PATIENCE, wait_until};
 
 /// A private server on a free port of loopback, in a temporary folder, that keeps nothing on disk. It
 /// is stopped, by its pid, when this is dropped.
@@ -42,11 +43,8 @@ impl Redis {
     pub fn start_cluster() -> Self {
         let server = Self::start_with(&["--cluster-enabled", "yes"]);
         server.tell("CLUSTER ADDSLOTSRANGE 0 16383");
-        let end = Instant::now() + Duration::from_secs(10);
-        while !server.tell("CLUSTER INFO").contains("cluster_state:ok") {
-            assert!(Instant::now() < end, "the cluster does not form");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let is_ok = || server.tell("CLUSTER INFO").contains("cluster_state:ok");
+        wait_until("the cluster forms", is_ok);
         server
     }
 
@@ -55,11 +53,8 @@ impl Redis {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new("/tmp").join(format!("keygate-redis-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
-        let free = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let address = free.local_addr().expect("a bound socket has an address");
-        drop(free);
         let arguments = arguments.iter().map(|&argument| argument.into()).collect();
-        let mut server = Self { folder, address, arguments, child: None };
+        let mut server = Self { folder, address: free_address(), arguments, child: None };
         server.resume();
         server
     }
@@ -74,7 +69,7 @@ impl Redis {
         self.address
     }
 
-    /// Sends one command and gives what is answered within a moment.
+    /// Sends one command and gives what is answered.
     ///
     /// # Panics
     ///
@@ -82,7 +77,7 @@ impl Redis {
     pub fn tell(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(self.address).expect("the server listens");
         stream.write_all(format!("{command}\r\n").as_bytes()).expect("the server reads");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         let mut answer = vec![0; 65_536];
         let length = stream.read(&mut answer).expect("the server answers");
         String::from_utf8_lossy(&answer[..length]).into_owned()
@@ -92,20 +87,27 @@ impl Redis {
     ///
     /// # Panics
     ///
-    /// When it does not start within 10 seconds.
+    /// When it does not start.
     pub fn resume(&mut self) {
+        wait_until("the server starts", || {
+            // It ends at once where somebody else has taken its port meanwhile.
+            if !is_running(&mut self.child) {
+                self.child = Some(spawn(self.command()));
+            }
+            TcpStream::connect(self.address).is_ok()
+        });
+    }
+
+    /// The server, to be ended with the test, also when that is killed.
+    fn command(&self) -> Command {
         let program = Self::program().unwrap_or_else(|why| panic!("{why}"));
-        let mut command = Command::new(program);
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
         command.args(["--bind", "127.0.0.1", "--port", &self.address.port().to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]);
         command.arg(&self.folder).args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(spawn_with_the_test(command));
-        let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(self.address).is_err() {
-            assert!(Instant::now() < end, "the server does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        command
     }
 
     /// Kills it without warning.
@@ -118,18 +120,16 @@ impl Redis {
 
     /// Stops it where it is: connections stay, and nobody answers.
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        signal("-STOP", self.pid());
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal("-CONT");
+        signal("-CONT", self.pid());
     }
 
-    fn signal(&self, signal: &str) {
-        if let Some(child) = &self.child {
-            let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
-        }
+    fn pid(&self) -> Option<String> {
+        self.child.as_ref().map(|child| child.id().to_string())
     }
 }
 
@@ -139,20 +139,4 @@ impl Drop for Redis {
         self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// It ends with the test, also when that is killed. The signal at a parent's death comes when the
-/// parent's *thread* ends, and tests run in threads that do.
-fn spawn_with_the_test(command: Command) -> Child {
-    let mut wrapped = Command::new("setpriv");
-    wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
-    wrapped.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = send.send(wrapped.spawn());
-        loop {
-            std::thread::park();
-        }
-    });
-    receive.recv().expect("the thread answers").expect("redis-server starts")
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::Client;
+use crate::{Client, PATIENCE};
 
 /// A running example server. It is stopped, by its pid, when this is dropped.
 pub struct Server {
@@ -54,7 +54,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// When it ends with success, or not within five seconds.
+    /// When it ends with success, or not at all.
     pub fn refusal(name: &str, environment: &[(&str, &str)]) -> String {
         let child = command(name, environment)
             .stdout(Stdio::null())
@@ -88,7 +88,7 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends SIGTERM and waits; true if it ended by itself, with success, within five seconds.
+    /// Sends SIGTERM and waits; true if it ended by itself, with success.
     pub fn stop(mut self) -> bool {
         self.terminate()
     }
@@ -106,7 +106,7 @@ impl Server {
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
-        let end = Instant::now() + Duration::from_secs(5);
+        let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status);
