@@ -211,8 +211,8 @@ impl FailureBudget {
             return Ok(None);
         }
         let found = self.table.find(&self.identity(address), &self.quota)?;
-        let Some(cell) = found else { return Ok(None) };
-        let mut counter = cell.lock()?;
+        let Some(place) = found else { return Ok(None) };
+        let Some(mut counter) = self.table.lock(&place)? else { return Ok(None) };
         let answer = wait(counter.decide(&self.quota, now, 1).1);
         // Keeps what the clock has done: only so does the wait end when the clock was set back.
         counter.take(&self.quota, now, 0);
@@ -242,15 +242,7 @@ fn record(
     quota: &Quota,
     now: Timestamp,
 ) -> Result<Option<Duration>, LimitError> {
-    let mut cell = table.cell(identity, quota, now)?;
-    loop {
-        let mut counter = cell.lock()?;
-        if !counter.is_evicted() {
-            return Ok(wait(counter.take(quota, now, 1)));
-        }
-        drop(counter);
-        cell = table.readmit(&cell, now)?;
-    }
+    table.count(identity, quota, now, |mut counter| wait(counter.take(quota, now, 1)))
 }
 
 fn refused(wait: Result<Option<Duration>, LimitError>) -> Result<(), Rejection> {

@@ -28,6 +28,7 @@ mod concurrency;
 mod definition;
 mod failures;
 mod identity;
+mod latch;
 mod limits;
 mod plans;
 mod quota;
@@ -38,7 +39,9 @@ pub mod redis;
 mod remote;
 mod reservation;
 mod seats;
+mod slab;
 mod standing;
+mod sync;
 mod table;
 mod undo;
 

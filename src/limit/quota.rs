@@ -162,8 +162,8 @@ impl Quota {
     }
 
     /// From the parts of one that was checked before.
-    pub(super) const fn restored(limit: u64, millis: u64, algorithm: Algorithm) -> Self {
-        Self { limit, nanos: millis * NANOS_PER_MILLI, algorithm }
+    pub(super) const fn restored(limit: u64, nanos: u64, algorithm: Algorithm) -> Self {
+        Self { limit, nanos, algorithm }
     }
 
     /// A number for hashing: equal for equal quotas, and rarely for others.

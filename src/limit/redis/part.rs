@@ -12,10 +12,10 @@ use super::slice;
 use super::slot::{Flight, Slot};
 use crate::Timestamp;
 use crate::limit::algorithm::{self, Answer, Decision, State};
-use crate::limit::cell::{Cell, LimitError};
+use crate::limit::cell::{self, LimitError};
 use crate::limit::identity::Identity;
 use crate::limit::quota::Quota;
-use crate::limit::table::Table;
+use crate::limit::table::{self, Table};
 use crate::limit::{Limit, LimitName, Standing};
 
 /// How often a request waits for a slice before the server decides it alone: near the end of a
@@ -44,7 +44,7 @@ pub(crate) struct Part {
 /// Where it is counted.
 enum Place {
     Memory {
-        cell: Arc<Cell>,
+        place: table::Place,
         quota: Quota,
     },
     Slice(Arc<Slot>),
@@ -65,9 +65,8 @@ enum Held {
 
 impl Part {
     /// Of a limit that is counted in this process.
-    pub(crate) fn in_memory(limit: &Limit, cell: &Arc<Cell>, quota: Quota, cost: u64) -> Self {
-        let cell = Arc::clone(cell);
-        Self::new(limit, None, Place::Memory { cell, quota }, quota, cost)
+    pub(crate) fn in_memory(limit: &Limit, place: table::Place, quota: Quota, cost: u64) -> Self {
+        Self::new(limit, None, Place::Memory { place, quota }, quota, cost)
     }
 
     /// Of a limit that is counted on a server.
@@ -125,9 +124,9 @@ impl Part {
     /// What the limit says of the request. Takes nothing.
     pub(super) fn look(&mut self, now: Timestamp) -> Result<Look, LimitError> {
         match &mut self.place {
-            Place::Memory { cell, quota } => {
-                readmit(cell, &self.table, now)?;
-                let (_, decision) = cell.lock()?.decide(quota, now, self.cost);
+            Place::Memory { place, quota } => {
+                let counter = lock(place, &self.table, now)?;
+                let (_, decision) = counter.decide(quota, now, self.cost);
                 Ok(Look::Says(decision.answer))
             }
             Place::Slice(slot) => {
@@ -157,9 +156,8 @@ impl Part {
     /// Takes the cost; false when it is not there any more.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<bool, LimitError> {
         match &mut self.place {
-            Place::Memory { cell, quota } => {
-                readmit(cell, &self.table, now)?;
-                let decision = cell.lock()?.take(quota, now, self.cost);
+            Place::Memory { place, quota } => {
+                let decision = lock(place, &self.table, now)?.take(quota, now, self.cost);
                 self.held = (decision.answer == Answer::Admitted).then_some(Held::Memory);
                 self.told = Some(with_reset(decision, now));
                 Ok(self.held.is_some())
@@ -193,8 +191,8 @@ impl Part {
     /// Gives back what was taken, unless it is to be [kept](Self::keep).
     pub(super) fn release(&mut self, now: Timestamp) {
         match (self.held.take(), &self.place) {
-            (Some(Held::Memory), Place::Memory { cell, quota }) => {
-                if let Ok(mut counter) = cell.lock() {
+            (Some(Held::Memory), Place::Memory { place, quota }) => {
+                if let Ok(Some(mut counter)) = self.table.lock_same(place) {
                     counter.give_back(quota, now, now, self.cost);
                 }
             }
@@ -272,19 +270,20 @@ impl Part {
             Place::Memory { .. } | Place::Open => return Ok(()),
         };
         let quota = share(&self.quota, nodes);
-        let cell = self.table.cell(&Identity::Text(owner.into()), &quota, now)?;
-        self.place = Place::Memory { cell, quota };
+        let place = self.table.place(&Identity::Text(owner.into()), &quota, now)?;
+        self.place = Place::Memory { place, quota };
         Ok(())
     }
 
     /// What limits that are counted here say of a request that was refused.
     pub(super) fn look_again(&mut self, now: Timestamp) -> Result<(), LimitError> {
-        match &self.place {
-            Place::Memory { cell, quota } => {
-                let (_, decision) = cell.lock()?.decide(quota, now, 0);
+        match &mut self.place {
+            Place::Memory { place, quota } => {
+                let (_, decision) = lock(place, &self.table, now)?.decide(quota, now, 0);
                 self.told = Some(with_reset(decision, now));
             }
             Place::Slice(slot) => {
+                let slot = Arc::clone(slot);
                 let now = self.link().map_or(0, |link| link.now());
                 self.told = slot.lock()?.slice.standing(slot.terms, now);
             }
@@ -311,10 +310,16 @@ fn with_reset(decision: Decision, now: Timestamp) -> (Decision, Timestamp) {
     (decision, now.saturating_add(Duration::from_nanos(decision.reset)))
 }
 
-/// A counter that the table has dropped counts nowhere.
-fn readmit(cell: &mut Arc<Cell>, table: &Table, now: Timestamp) -> Result<(), LimitError> {
-    if cell.lock()?.is_evicted() {
-        *cell = table.readmit(cell, now)?;
+/// The counter, in another place if it has lost this one.
+fn lock<'t>(
+    place: &mut table::Place,
+    table: &'t Table,
+    now: Timestamp,
+) -> Result<cell::Counter<'t>, LimitError> {
+    loop {
+        if let Some(counter) = table.lock(place)? {
+            return Ok(counter);
+        }
+        *place = table.readmit(place, now)?;
     }
-    Ok(())
 }
