@@ -347,7 +347,9 @@ impl Limit {
         cost: u64,
     ) -> Result<Decision, LimitError> {
         let Some(record) = self.record_at_hand(caller) else {
-            return self.table.count(identity, quota, now, |mut counter| counter.take(quota, now, cost));
+            return self
+                .table
+                .count(identity, quota, now, |mut counter| counter.take(quota, now, cost));
         };
         if let Some(seat) = seats::find(record, &self.table, identity, quota)
             && let Some(mut counter) = seat.lock(&self.table)?
