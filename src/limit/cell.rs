@@ -211,7 +211,7 @@ impl Counter<'_> {
         self.cell.hash.store(tag.hash, Ordering::Relaxed);
         self.cell.limit.store(tag.limit, Ordering::Relaxed);
         self.cell.window.store(tag.window, Ordering::Relaxed);
-        self.bits = (u64::from(self.turn()) + 1 & TURNS) << USED;
+        self.bits = ((u64::from(self.turn()) + 1) & TURNS) << USED;
         self.keep(State { last, ..State::default() });
     }
 }

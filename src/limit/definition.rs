@@ -242,7 +242,7 @@ impl Limit {
     }
 
     /// How many identities are counted at most, 100,000 by default; one counts once for each of its
-    /// quotas. Each takes 77 bytes when there are so many, however long its text: a keyed hash
+    /// quotas. Each takes 55 bytes when there are so many, however long its text: a keyed hash
     /// stands for it. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors
