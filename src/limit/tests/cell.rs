@@ -41,6 +41,29 @@ fn a_cell_is_for_one_identity_under_one_quota() {
 }
 
 #[test]
+fn no_two_identities_are_hashed_as_one() {
+    let (key, quota) = (RandomState::new(), Quota::per_hour(1).unwrap());
+    let subject = |issuer, subject| Identity::Subject { issuer, subject };
+    let owners = [
+        subject("ab", "c"),
+        subject("a", "bc"),
+        subject("abc", ""),
+        subject("", "abc"),
+        Identity::Tenant("abc"),
+        Identity::Key("abc"),
+        Identity::Text("abc".into()),
+        Identity::Text("abcx".into()),
+        Identity::Text("".into()),
+        Identity::Nowhere,
+        Identity::network(Some([192, 0, 2, 1].into()), 64),
+    ];
+    let tags: Vec<_> = owners.iter().map(|owner| Tag::new(owner, &quota, &key)).collect();
+    for (at, tag) in tags.iter().enumerate() {
+        assert!(!tags[..at].contains(tag), "{:?}", owners[at]);
+    }
+}
+
+#[test]
 fn a_panic_while_a_counter_is_locked_changes_nothing_of_it() {
     let quota = Quota::per_hour(10).unwrap();
     let cell = cell(&quota);
