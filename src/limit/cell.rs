@@ -70,7 +70,7 @@ impl Tag {
             2 => Algorithm::Gcra,
             _ => Algorithm::CalendarMonth,
         };
-        Quota::restored(low(self.limit, LIMIT), low(self.window, WINDOW), algorithm)
+        Quota::of_nanos(low(self.limit, LIMIT), low(self.window, WINDOW), algorithm)
     }
 }
 
