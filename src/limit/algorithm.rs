@@ -249,10 +249,11 @@ mod gcra {
         used.saturating_add(u128::from(state.past)).min(full(quota))
     }
 
-    /// Whole permits and the rest.
+    /// Whole permits and the rest. Most callers owe less than one: a division takes as long as all else.
     #[inline]
     fn split(level: u128, window: u64) -> (u64, u64) {
         match u64::try_from(level) {
+            Ok(level) if level < window => (0, level),
             Ok(level) => (level / window, level % window),
             Err(_) => ((level / u128::from(window)) as u64, (level % u128::from(window)) as u64),
         }

@@ -1,139 +1,178 @@
-//! The counter of one identity under one quota, and the lock around it.
+//! The counter of one identity under one quota, in 48 bytes.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::algorithm::{self, Decision, State};
-use super::identity::{Identity, Parts};
+use super::identity::Identity;
+use super::latch::Latch;
 use super::quota::{Algorithm, Quota};
 use crate::Timestamp;
 
 /// A limiter that can't tell. Nobody is let in on its word.
 #[derive(Debug, thiserror::Error)]
-#[error("a rate limit's counter was left locked by a panic")]
+#[error("a rate limit's table was left locked by a panic")]
 pub(crate) struct LimitError;
 
-/// What a counter is for: whom, and under which quota.
+/// What stands for an account, which is an identity under a quota: 95 bits of a keyed hash of the
+/// identity, and the quota.
 ///
 /// One counter for several quotas would have to cut its count to the smaller one, or to the shorter
 /// window, and so give back what was taken of the other: who alternates would take without end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Account<'a> {
-    owner: Parts<'a>,
-    quota: Quota,
-}
-
-impl<'a> Account<'a> {
-    pub(crate) fn new(owner: &'a Identity<'_>, quota: &Quota) -> Self {
-        Self { owner: owner.parts(), quota: *quota }
-    }
-}
-
-impl Hash for Account<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.quota.mixed());
-        self.owner.hash(state);
-    }
-}
-
-/// What stands for an account where it is kept: 80 bits of a keyed hash of the owner, and the quota.
 ///
-/// Without the key nobody can look for two owners with one hash. That two of a million have one by
-/// chance is as likely as one in two million million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Without the key nobody can look for two identities with one hash. That two of ten million have one
+/// by chance is as likely as one in 800 million million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tag {
-    hash: Packed<8>,
-    more: Packed<2>,
-    quota: PackedQuota,
+    hash: u64,
+    /// The quota's limit, and more of the hash.
+    limit: u64,
+    /// The quota's window and algorithm, and more of the hash.
+    window: u64,
 }
+
+/// A limit has 40 bits, a window in nanoseconds 55, an algorithm 2; the hash has the rest.
+const LIMIT: u32 = 40;
+const WINDOW: u32 = 55;
+const QUOTA: u32 = WINDOW + 2;
 
 impl Tag {
-    pub(crate) fn new(account: Account<'_>, key: &RandomState) -> Self {
+    /// Of nobody: no quota has a limit of 0.
+    const VACANT: Self = Self { hash: 0, limit: 0, window: 0 };
+
+    #[inline]
+    pub(crate) fn new(owner: &Identity<'_>, quota: &Quota, key: &RandomState) -> Self {
         let mut hasher = key.build_hasher();
-        account.hash(&mut hasher);
-        let hash = Packed::new(hasher.finish());
+        owner.parts().hash(&mut hasher);
+        let hash = hasher.finish() ^ quota.mixed();
         // A longer text, of which the hash is another.
         hasher.write_u8(1);
-        let quota = PackedQuota::new(&account.quota);
-        Self { hash, more: Packed::new(hasher.finish()), quota }
+        let more = hasher.finish();
+        let limit = quota.limit() | more << LIMIT;
+        Self { hash, limit, window: window(quota) | (more >> 32) << QUOTA }
     }
 
     /// Where to look for it.
+    #[inline]
     pub(crate) fn hash(&self) -> u64 {
-        self.hash.get()
+        self.hash
+    }
+
+    #[inline]
+    pub(crate) fn is_under(&self, quota: &Quota) -> bool {
+        low(self.limit, LIMIT) == quota.limit() && low(self.window, QUOTA) == window(quota)
+    }
+
+    fn quota(&self) -> Quota {
+        let algorithm = match low(self.window, QUOTA) >> WINDOW {
+            0 => Algorithm::FixedWindow,
+            1 => Algorithm::SlidingWindow,
+            2 => Algorithm::Gcra,
+            _ => Algorithm::CalendarMonth,
+        };
+        Quota::of_nanos(low(self.limit, LIMIT), low(self.window, WINDOW), algorithm)
     }
 }
 
-/// The counter of one account, shared by all who hold it.
-#[derive(Debug)]
+#[inline]
+fn window(quota: &Quota) -> u64 {
+    let algorithm: u64 = match quota.algorithm() {
+        Algorithm::FixedWindow => 0,
+        Algorithm::SlidingWindow => 1,
+        Algorithm::Gcra => 2,
+        Algorithm::CalendarMonth => 3,
+    };
+    quota.nanos() | algorithm << WINDOW
+}
+
+#[inline]
+const fn low(word: u64, bits: u32) -> u64 {
+    word & ((1 << bits) - 1)
+}
+
+/// Of a latch's bits so many are what was used; the others say how often the cell has changed hands.
+const USED: u32 = 40;
+const TURNS: u64 = (1 << (63 - USED)) - 1;
+
+/// A place for a counter, which belongs to one account after another.
+///
+/// What it holds is read and written by whoever has its latch; only whom it belongs to may be read
+/// under the lock of its shard too, without which it changes never.
+#[derive(Debug, Default)]
 pub(crate) struct Cell {
-    tag: Tag,
-    counter: Mutex<Counter>,
+    latch: Latch,
+    last: AtomicU64,
+    past: AtomicU64,
+    hash: AtomicU64,
+    limit: AtomicU64,
+    window: AtomicU64,
 }
 
 impl Cell {
-    pub(crate) fn new(tag: Tag) -> Self {
-        Self { tag, counter: Mutex::default() }
-    }
-
-    pub(crate) fn tag(&self) -> &Tag {
-        &self.tag
-    }
-
-    /// The counter, until the guard is dropped.
+    /// Whom it belongs to.
     #[inline]
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Counter>, LimitError> {
-        self.counter.lock().map_err(|_| LimitError)
-    }
-
-    /// What it has consumed of its quota; a counter that nobody can use any more counts as new.
-    pub(super) fn consumed(&self, now: Timestamp) -> u64 {
-        let consumed = |state| algorithm::consumed(&self.tag.quota.get(), state, now.as_nanos());
-        self.lock().map_or(0, |counter| consumed(counter.state()))
-    }
-
-    /// Tells all holders to ask the table again.
-    pub(super) fn evict(&self) {
-        self.set_evicted(true);
-    }
-
-    /// Takes it back with the count it had.
-    pub(super) fn restore(&self) {
-        self.set_evicted(false);
-    }
-
-    fn set_evicted(&self, evicted: bool) {
-        if let Ok(mut counter) = self.lock() {
-            counter.evicted = evicted;
+    pub(super) fn tag(&self) -> Tag {
+        Tag {
+            hash: self.hash(),
+            limit: self.limit.load(Ordering::Relaxed),
+            window: self.window.load(Ordering::Relaxed),
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn poison(&self) {
-        let spoil = || {
-            let _guard = self.counter.lock();
-            panic!("poisons the counter on purpose");
-        };
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(spoil));
+    #[inline]
+    pub(super) fn hash(&self) -> u64 {
+        self.hash.load(Ordering::Relaxed)
+    }
+
+    /// How often it has changed hands, as far as it counts that.
+    pub(super) fn turn(&self) -> u32 {
+        (self.latch.peek() >> USED) as u32
+    }
+
+    /// The counter, whosever it is, until that is dropped.
+    #[inline]
+    pub(super) fn lock(&self) -> Counter<'_> {
+        Counter { cell: self, bits: self.latch.acquire() }
+    }
+
+    /// The counter, if it is still that of `tag`.
+    #[inline(always)]
+    pub(super) fn lock_for(&self, tag: &Tag) -> Option<Counter<'_>> {
+        let counter = self.lock();
+        (self.tag() == *tag).then_some(counter)
+    }
+
+    /// Begins to count for `tag`.
+    pub(super) fn begin(&self, tag: Tag) {
+        self.lock().change_hands(tag, 0);
+    }
+
+    /// Forgets whom it counted for, and keeps a number of its table's instead.
+    pub(super) fn end(&self, kept: u32) {
+        self.lock().change_hands(Tag::VACANT, kept.into());
+    }
+
+    /// What [`end`](Self::end) was told to keep.
+    pub(super) fn kept(&self) -> u32 {
+        self.last.load(Ordering::Relaxed) as u32
+    }
+
+    /// What has been consumed of the quota.
+    pub(super) fn consumed(&self, now: Timestamp) -> u64 {
+        let counter = self.lock();
+        algorithm::consumed(&self.tag().quota(), counter.state(), now.as_nanos())
     }
 }
 
-/// A [`State`] in 21 bytes: a table of a million callers must stay small. It knows no quota, and is
-/// only ever asked under the one of its cell.
-#[derive(Debug, Default)]
-pub(crate) struct Counter {
-    last: Packed<8>,
-    past: Packed<7>,
-    used: Packed<5>,
-    evicted: bool,
+/// A [`State`] that nobody else sees meanwhile. It knows no quota, and is only ever asked under the
+/// one of its account. It is never half written: what can fail comes before.
+#[derive(Debug)]
+pub(crate) struct Counter<'a> {
+    cell: &'a Cell,
+    bits: u64,
 }
 
-impl Counter {
-    /// True when the table has dropped it, so that what is counted here is counted nowhere.
-    pub(crate) fn is_evicted(&self) -> bool {
-        self.evicted
-    }
-
+impl Counter<'_> {
     /// What taking `cost` would give.
     #[inline(always)]
     pub(crate) fn decide(&self, quota: &Quota, now: Timestamp, cost: u64) -> (State, Decision) {
@@ -141,7 +180,7 @@ impl Counter {
     }
 
     /// Takes `cost` if it fits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, quota: &Quota, now: Timestamp, cost: u64) -> Decision {
         let (state, decision) = self.decide(quota, now, cost);
         self.keep(state);
@@ -150,72 +189,36 @@ impl Counter {
 
     #[inline]
     pub(super) fn keep(&mut self, state: State) {
-        self.last = Packed::new(state.last);
-        self.past = Packed::new(state.past);
-        self.used = Packed::new(state.used);
+        self.cell.last.store(state.last, Ordering::Relaxed);
+        self.cell.past.store(state.past, Ordering::Relaxed);
+        self.bits = self.bits >> USED << USED | low(state.used, USED);
     }
 
     #[inline]
     pub(super) fn state(&self) -> State {
-        State { last: self.last.get(), used: self.used.get(), past: self.past.get() }
+        State {
+            last: self.cell.last.load(Ordering::Relaxed),
+            used: low(self.bits, USED),
+            past: self.cell.past.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn turn(&self) -> u32 {
+        (self.bits >> USED) as u32
+    }
+
+    fn change_hands(&mut self, tag: Tag, last: u64) {
+        self.cell.hash.store(tag.hash, Ordering::Relaxed);
+        self.cell.limit.store(tag.limit, Ordering::Relaxed);
+        self.cell.window.store(tag.window, Ordering::Relaxed);
+        self.bits = ((u64::from(self.turn()) + 1) & TURNS) << USED;
+        self.keep(State { last, ..State::default() });
     }
 }
 
-/// A [`Quota`] in 10 bytes: the longest window, in milliseconds, leaves 5 bits of its 40.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PackedQuota {
-    limit: Packed<5>,
-    window: Packed<5>,
-}
-
-const BITS_OF_WINDOW: u32 = 35;
-
-impl PackedQuota {
-    fn new(quota: &Quota) -> Self {
-        let algorithm: u64 = match quota.algorithm() {
-            Algorithm::FixedWindow => 0,
-            Algorithm::SlidingWindow => 1,
-            Algorithm::Gcra => 2,
-            Algorithm::CalendarMonth => 3,
-        };
-        let window = quota.millis() | algorithm << BITS_OF_WINDOW;
-        Self { limit: Packed::new(quota.limit()), window: Packed::new(window) }
-    }
-
-    fn get(self) -> Quota {
-        let window = self.window.get();
-        let algorithm = match window >> BITS_OF_WINDOW {
-            0 => Algorithm::FixedWindow,
-            1 => Algorithm::SlidingWindow,
-            2 => Algorithm::Gcra,
-            _ => Algorithm::CalendarMonth,
-        };
-        Quota::restored(self.limit.get(), window & ((1 << BITS_OF_WINDOW) - 1), algorithm)
-    }
-}
-
-/// An unsigned integer of `BYTES` bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Packed<const BYTES: usize>([u8; BYTES]);
-
-impl<const BYTES: usize> Packed<BYTES> {
+impl Drop for Counter<'_> {
     #[inline]
-    fn new(value: u64) -> Self {
-        let mut bytes = [0; BYTES];
-        bytes.copy_from_slice(&value.to_le_bytes()[..BYTES]);
-        Self(bytes)
-    }
-
-    #[inline]
-    fn get(self) -> u64 {
-        let mut bytes = [0; 8];
-        bytes[..BYTES].copy_from_slice(&self.0);
-        u64::from_le_bytes(bytes)
-    }
-}
-
-impl<const BYTES: usize> Default for Packed<BYTES> {
-    fn default() -> Self {
-        Self([0; BYTES])
+    fn drop(&mut self) {
+        self.cell.latch.release(self.bits);
     }
 }

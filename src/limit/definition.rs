@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::algorithm::Decision;
 use super::caller::Caller;
 use super::cell::LimitError;
 use super::identity::Identity;
@@ -12,13 +13,13 @@ use super::plans::Plans;
 use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
 use super::remote::Remote;
-use super::seats::{self, Held};
+use super::seats::{self, Seat};
 use super::standing::LimitName;
-use super::table::Table;
+use super::table::{Place, Table};
 use crate::{ConfigError, KeyRecord, Principal, Tenant, Timestamp};
 
-const DEFAULT_CAPACITY: usize = 100_000;
-const MAX_CAPACITY: usize = 1 << 30;
+const DEFAULT_CAPACITY: u32 = 100_000;
+const MAX_CAPACITY: u32 = 1 << 30;
 const MAX_NAME: usize = 64;
 pub(super) const IPV6_PREFIX: u8 = 64;
 
@@ -242,7 +243,7 @@ impl Limit {
     }
 
     /// How many identities are counted at most, 100,000 by default; one counts once for each of its
-    /// quotas. Each takes 77 bytes when there are so many, however long its text: a keyed hash
+    /// quotas. Each takes 55 bytes when there are so many, however long its text: a keyed hash
     /// stands for it. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors
@@ -320,9 +321,6 @@ impl Limit {
     }
 
     /// What the caller asks of this limit; `None` if it does not apply to it.
-    ///
-    /// On the road of most requests, where a call and what it hands over cost as much as the work.
-    #[inline(always)]
     pub(super) fn claim<'a>(
         &'a self,
         caller: &Caller<'a>,
@@ -331,8 +329,63 @@ impl Limit {
         let mut shared = None;
         let account = self.account(caller, &mut shared);
         let Some((identity, quota)) = account else { return Ok(None) };
-        let cell = self.cell(caller.principal(), &identity, quota, now)?;
-        Ok(Some(Claim { limit: self, cell, quota: *quota, cost: self.cost_of(caller) }))
+        let (place, seat) = match self.record_at_hand(caller) {
+            Some(record) => seats::place(record, &self.table, &identity, quota, now)?,
+            None => (self.table.place(&identity, quota, now)?, None),
+        };
+        Ok(Some(Claim { limit: self, place, seat, quota: *quota, cost: self.cost_of(caller) }))
+    }
+
+    /// Takes `cost` for `identity`, which [`account`](Self::account) has given.
+    ///
+    /// On the road of most requests, where what a call hands over costs as much as the work.
+    #[inline(always)]
+    pub(super) fn take(
+        &self,
+        caller: &Caller<'_>,
+        (identity, quota): (&Identity<'_>, &Quota),
+        now: Timestamp,
+        cost: u64,
+    ) -> Result<Decision, LimitError> {
+        let Some(record) = self.record_at_hand(caller) else {
+            return self
+                .table
+                .count(identity, quota, now, |mut counter| counter.take(quota, now, cost));
+        };
+        if let Some(seat) = seats::find(record, &self.table, identity, quota)
+            && let Some(mut counter) = seat.lock(&self.table)?
+        {
+            return Ok(counter.take(quota, now, cost));
+        }
+        self.take_a_seat(record, (identity, quota), now, cost)
+    }
+
+    /// The same where nothing is at hand beside `record`, or not any more.
+    #[cold]
+    fn take_a_seat(
+        &self,
+        record: &KeyRecord,
+        (identity, quota): (&Identity<'_>, &Quota),
+        now: Timestamp,
+        cost: u64,
+    ) -> Result<Decision, LimitError> {
+        let (mut place, seat) = seats::place(record, &self.table, identity, quota, now)?;
+        loop {
+            if let Some(mut counter) = self.table.lock(&place)? {
+                return Ok(counter.take(quota, now, cost));
+            }
+            place = self.table.readmit(&place, now)?;
+            seat.iter().for_each(|seat| seat.move_to(&place));
+        }
+    }
+
+    /// The record beside which its counter may be kept.
+    #[inline(always)]
+    fn record_at_hand<'a>(&self, caller: &Caller<'a>) -> Option<&'a KeyRecord> {
+        match self.sharing {
+            Sharing::Tenant | Sharing::Caller => caller.principal().key(),
+            Sharing::Address { .. } | Sharing::Custom(_) => None,
+        }
     }
 
     /// Whom the caller is counted for, and under which quota, to which `shared` gives a place if it
@@ -354,22 +407,6 @@ impl Limit {
             None => self.plan_quota(caller.principal(), shared),
         };
         Some((identity, quota))
-    }
-
-    #[inline(always)]
-    fn cell<'a>(
-        &self,
-        principal: &'a Principal,
-        identity: &Identity<'_>,
-        quota: &Quota,
-        now: Timestamp,
-    ) -> Result<Held<'a>, LimitError> {
-        match (principal.key(), &self.sharing) {
-            (Some(record), Sharing::Tenant | Sharing::Caller) => {
-                seats::cell(record, &self.table, identity, quota, now)
-            }
-            _ => self.table.cell(identity, quota, now).map(Held::Own),
-        }
     }
 
     #[inline(always)]
@@ -427,7 +464,9 @@ impl Limit {
 /// What one request asks of one limit.
 pub(super) struct Claim<'a> {
     pub(super) limit: &'a Limit,
-    pub(super) cell: Held<'a>,
+    pub(super) place: Place,
+    /// Where to remember the place, if it is another now.
+    pub(super) seat: Option<&'a Seat>,
     pub(super) quota: Quota,
     pub(super) cost: u64,
 }
@@ -462,10 +501,10 @@ pub(super) fn checked(name: Arc<str>) -> Result<LimitName, ConfigError> {
 }
 
 pub(super) fn table(capacity: usize) -> Result<Arc<Table>, ConfigError> {
-    if (1..=MAX_CAPACITY).contains(&capacity) {
-        return Ok(Arc::new(Table::new(capacity)));
+    match u32::try_from(capacity) {
+        Ok(capacity @ 1..=MAX_CAPACITY) => Ok(Arc::new(Table::new(capacity))),
+        _ => Err(ConfigError::invalid("capacity of a limit", capacity, "not 1 to 2^30")),
     }
-    Err(ConfigError::invalid("capacity of a limit", capacity, "not 1 to 2^30"))
 }
 
 pub(super) fn default_table() -> Arc<Table> {

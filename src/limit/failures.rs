@@ -245,15 +245,8 @@ impl Count {
     }
 
     fn take(&self, who: &Identity<'_>, now: Timestamp) -> Result<Option<Duration>, LimitError> {
-        let mut cell = self.table.cell(who, &self.quota, now)?;
-        loop {
-            let mut counter = cell.lock()?;
-            if !counter.is_evicted() {
-                return Ok(wait(counter.take(&self.quota, now, 1)));
-            }
-            drop(counter);
-            cell = self.table.readmit(&cell, now)?;
-        }
+        let quota = &self.quota;
+        self.table.count(who, quota, now, |mut counter| wait(counter.take(quota, now, 1)))
     }
 
     fn exhausted(
@@ -262,8 +255,8 @@ impl Count {
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
         let there = || self.tally.as_ref().and_then(|tally| tally.used_up(who, &self.quota));
-        let Some(cell) = self.table.find(who, &self.quota)? else { return Ok(there()) };
-        let mut counter = cell.lock()?;
+        let Some(place) = self.table.find(who, &self.quota)? else { return Ok(there()) };
+        let Some(mut counter) = self.table.lock(&place)? else { return Ok(there()) };
         let here = wait(counter.decide(&self.quota, now, 1).1);
         // Keeps what the clock has done: only so does the wait end when the clock was set back.
         counter.take(&self.quota, now, 0);

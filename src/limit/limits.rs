@@ -1,12 +1,13 @@
 //! All limits of a gate, decided together.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::algorithm::{Answer, Decision};
 use super::caller::Caller;
 use super::cell::{Counter, LimitError};
 use super::definition::{Claim, Limit};
+use super::quota::Quota;
 use super::remote::{CountError, Pending, Remote};
 use super::reservation::{Hold, Holds};
 use super::standing::{Standing, Standings};
@@ -136,18 +137,12 @@ fn take_one(
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Verdict, LimitError> {
-    let Some(mut claim) = limit.claim(caller, now)? else { return Ok(Verdict::Admitted) };
-    loop {
-        let mut counter = claim.cell.lock()?;
-        if !counter.is_evicted() {
-            let decision = counter.take(&claim.quota, now, claim.cost);
-            drop(counter);
-            standings.push(claim.standing(decision, now));
-            return Ok(decision.answer.into());
-        }
-        drop(counter);
-        claim.readmit(now)?;
-    }
+    let mut shared = None;
+    let account = limit.account(caller, &mut shared);
+    let Some((identity, quota)) = account else { return Ok(Verdict::Admitted) };
+    let decision = limit.take(caller, (&identity, quota), now, limit.cost_of(caller))?;
+    standings.push(standing(limit, quota, decision, now));
+    Ok(decision.answer.into())
 }
 
 /// The claims of a request, each in the place of its limit; none where the limit does not apply.
@@ -166,89 +161,101 @@ fn take_all(
         *claim = limit.claim(caller, now)?;
     }
     loop {
-        if let Some(verdict) = decide(&claims, order, now, standings)? {
-            return Ok(verdict);
+        match decide(&claims, order, now)? {
+            Ok(decided) => return Ok(tell(&claims, &decided, now, standings)),
+            Err(place) => claims[place].iter_mut().try_for_each(|claim| claim.readmit(now))?,
         }
-        claims.iter_mut().flatten().try_for_each(|claim| claim.readmit_if_evicted(now))?;
     }
 }
 
-/// Decides all claims with all their counters locked; `None` if one of them was evicted.
+/// What was decided of each claim, in its place.
+struct Decided {
+    answer: Answer,
+    each: [Option<(Decision, Timestamp)>; MAX_LIMITS],
+}
+
+/// Decides all claims with all their counters locked, and does nothing else meanwhile: others may
+/// wait on the spot. `Err` is the place of one that has lost its counter.
 fn decide(
     claims: &Claims<'_>,
     order: &[usize],
     now: Timestamp,
-    standings: &mut Standings,
-) -> Result<Option<Verdict>, LimitError> {
-    let mut locked = lock(claims, order)?;
-    if locked.iter().flatten().any(|(_, counter)| counter.is_evicted()) {
-        return Ok(None);
+) -> Result<Result<Decided, usize>, LimitError> {
+    let mut locked: [Option<(&Claim<'_>, Counter<'_>)>; MAX_LIMITS] = Default::default();
+    for &place in order {
+        let Some(claim) = &claims[place] else { continue };
+        let Some(counter) = claim.lock()? else { return Ok(Err(place)) };
+        locked[place] = Some((claim, counter));
     }
     let asked = locked.iter().flatten().map(|(claim, counter)| claim.ask(counter, now));
     // A request must wait for the last of its limits.
     let answer = asked.max().unwrap_or(Answer::Admitted);
-    let mut holds = Holds::default();
-    for (claim, counter) in locked.iter_mut().flatten() {
+    let each = locked.map(|locked| {
+        let (claim, mut counter) = locked?;
         let cost = if answer == Answer::Admitted { claim.cost } else { 0 };
         let decision = counter.take(&claim.quota, now, cost);
-        if claim.limit.is_settled_later() {
-            holds.here.push(claim.hold(counter));
-        }
-        standings.push(claim.standing(decision, now));
-    }
-    Ok(Some(Verdict::from(answer).holding(holds)))
+        Some((decision, counter.last()))
+    });
+    Ok(Ok(Decided { answer, each }))
 }
 
-type Locked<'a> = [Option<(&'a Claim<'a>, MutexGuard<'a, Counter>)>; MAX_LIMITS];
-
-/// All counters, locked in `order`, each in the place of its claim.
-fn lock<'a>(claims: &'a Claims<'a>, order: &[usize]) -> Result<Locked<'a>, LimitError> {
-    let mut locked = Locked::default();
-    for &place in order {
-        if let Some(claim) = &claims[place] {
-            locked[place] = Some((claim, claim.cell.lock()?));
+/// Where the caller stands, and what is held for it.
+fn tell(
+    claims: &Claims<'_>,
+    decided: &Decided,
+    now: Timestamp,
+    standings: &mut Standings,
+) -> Verdict {
+    let mut holds = Holds::default();
+    for (claim, each) in claims.iter().zip(&decided.each) {
+        let (Some(claim), Some((decision, taken))) = (claim, each) else { continue };
+        if claim.limit.is_settled_later() {
+            holds.here.push(claim.hold(*taken));
         }
+        standings.push(standing(claim.limit, &claim.quota, *decision, now));
     }
-    Ok(locked)
+    Verdict::from(decided.answer).holding(holds)
 }
 
 impl Claim<'_> {
-    fn ask(&self, counter: &Counter, now: Timestamp) -> Answer {
-        counter.decide(&self.quota, now, self.cost).1.answer
+    /// The counter; `None` if it has lost that.
+    #[inline]
+    fn lock(&self) -> Result<Option<Counter<'_>>, LimitError> {
+        self.limit.table().lock(&self.place)
     }
 
-    fn readmit_if_evicted(&mut self, now: Timestamp) -> Result<(), LimitError> {
-        let evicted = self.cell.lock()?.is_evicted();
-        if evicted { self.readmit(now) } else { Ok(()) }
+    fn ask(&self, counter: &Counter<'_>, now: Timestamp) -> Answer {
+        counter.decide(&self.quota, now, self.cost).1.answer
     }
 
     #[cold]
     fn readmit(&mut self, now: Timestamp) -> Result<(), LimitError> {
-        let cell = self.limit.table().readmit(&self.cell, now)?;
-        self.cell = super::seats::Held::Own(cell);
+        self.place = self.limit.table().readmit(&self.place, now)?;
+        self.seat.iter().for_each(|seat| seat.move_to(&self.place));
         Ok(())
     }
 
-    /// What the counter has just taken.
-    fn hold(&self, counter: &Counter) -> Hold {
+    /// What the counter has taken, as if at `taken`.
+    fn hold(&self, taken: Timestamp) -> Hold {
         Hold {
             table: Arc::clone(self.limit.table()),
-            cell: Arc::clone(&self.cell),
+            place: self.place,
             quota: self.quota,
-            taken: counter.last(),
+            taken,
             cost: self.cost,
         }
     }
+}
 
-    fn standing(&self, decision: Decision, now: Timestamp) -> Standing {
-        Standing {
-            name: self.limit.shown_name().clone(),
-            limit: self.quota.limit(),
-            window: self.quota.window(),
-            remaining: decision.remaining,
-            reset: Timestamp::from_nanos(now.as_nanos().saturating_add(decision.reset)),
-            reset_after: Duration::from_nanos(decision.reset),
-        }
+#[inline]
+fn standing(limit: &Limit, quota: &Quota, decision: Decision, now: Timestamp) -> Standing {
+    Standing {
+        name: limit.shown_name().clone(),
+        limit: quota.limit(),
+        window: quota.window(),
+        remaining: decision.remaining,
+        reset: Timestamp::from_nanos(now.as_nanos().saturating_add(decision.reset)),
+        reset_after: Duration::from_nanos(decision.reset),
     }
 }
 

@@ -28,6 +28,7 @@ mod concurrency;
 mod definition;
 mod failures;
 mod identity;
+mod latch;
 mod limits;
 mod plans;
 mod quota;
@@ -39,7 +40,9 @@ mod remote;
 mod reservation;
 mod running;
 mod seats;
+mod slab;
 mod standing;
+mod sync;
 mod table;
 mod undo;
 

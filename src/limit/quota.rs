@@ -162,8 +162,14 @@ impl Quota {
     }
 
     /// From the parts of one that was checked before.
-    pub(super) const fn restored(limit: u64, millis: u64, algorithm: Algorithm) -> Self {
-        Self { limit, nanos: millis * NANOS_PER_MILLI, algorithm }
+    pub(super) const fn of_nanos(limit: u64, nanos: u64, algorithm: Algorithm) -> Self {
+        Self { limit, nanos, algorithm }
+    }
+
+    /// The same with another limit, which is one that was checked.
+    #[cfg(feature = "redis")]
+    pub(super) const fn with_limit(self, limit: u64) -> Self {
+        Self { limit, ..self }
     }
 
     /// A number for hashing: equal for equal quotas, and rarely for others.

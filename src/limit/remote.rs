@@ -45,7 +45,7 @@ impl Limit {
     fn part(&self, caller: &Caller<'_>, now: Timestamp) -> Result<Option<Part>, CountError> {
         let Some(Remote(counter)) = &self.remote else {
             let Some(claim) = self.claim(caller, now)? else { return Ok(None) };
-            return Ok(Some(Part::in_memory(self, &claim.cell, claim.quota, claim.cost)));
+            return Ok(Some(Part::in_memory(self, claim.place, claim.quota, claim.cost)));
         };
         let mut plan = None;
         let account = self.account(caller, &mut plan);

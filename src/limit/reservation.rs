@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::cell::{Cell, LimitError};
+use super::cell::LimitError;
 use super::quota::Quota;
 use super::remote::Settling;
-use super::table::Table;
+use super::table::{Place, Table};
 use crate::{Clock, Timestamp};
 
 /// What the limits of a gate that are [settled later](super::Limit::settle_later) have taken for a
@@ -138,7 +138,7 @@ impl Holds {
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) table: Arc<Table>,
-    pub(super) cell: Arc<Cell>,
+    pub(super) place: Place,
     pub(super) quota: Quota,
     /// The moment for which the counter has counted it.
     pub(super) taken: Timestamp,
@@ -156,20 +156,20 @@ impl Hold {
 
     /// To the very counter that it was taken from: one that came in its place knows nothing of it.
     fn give_back(&self, now: Timestamp, rest: u64) -> Result<(), LimitError> {
-        self.cell.lock()?.give_back(&self.quota, now, self.taken, rest);
+        if let Some(mut counter) = self.table.lock_same(&self.place)? {
+            counter.give_back(&self.quota, now, self.taken, rest);
+        }
         Ok(())
     }
 
     fn take(&self, now: Timestamp, missing: u64) -> Result<(), LimitError> {
-        let mut cell = Arc::clone(&self.cell);
+        let mut place = self.place;
         loop {
-            let mut counter = cell.lock()?;
-            if !counter.is_evicted() {
+            if let Some(mut counter) = self.table.lock(&place)? {
                 counter.take_up_to(&self.quota, now, missing);
                 return Ok(());
             }
-            drop(counter);
-            cell = self.table.readmit(&cell, now)?;
+            place = self.table.readmit(&place, now)?;
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Counters kept at hand beside a key's record.
 
-use std::ops::Deref;
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cell::{Cell, LimitError};
+use super::cell::{Counter, LimitError, Tag};
 use super::identity::Identity;
 use super::quota::Quota;
-use super::table::Table;
+use super::table::{Place, Table};
 use crate::{KeyId, KeyRecord, TenantId, Timestamp};
 
 /// The counters of the first two limits that a key's record met, so that a check with the record at
@@ -19,12 +19,31 @@ use crate::{KeyId, KeyRecord, TenantId, Timestamp};
 #[derive(Debug, Default)]
 pub(crate) struct Seats([OnceLock<Seat>; 2]);
 
+/// Where one owner's counter was when it was last looked for.
 #[derive(Debug)]
-struct Seat {
+pub(crate) struct Seat {
     table: u64,
     owner: Owner,
-    quota: Quota,
-    cell: Arc<Cell>,
+    tag: Tag,
+    /// A [`Spot`](super::table::Spot), which another account may have had since.
+    spot: AtomicU64,
+}
+
+impl Seat {
+    /// The counter; `None` if it has lost that.
+    #[inline(always)]
+    pub(super) fn lock<'t>(&self, table: &'t Table) -> Result<Option<Counter<'t>>, LimitError> {
+        table.lock_at(self.spot.load(Ordering::Relaxed).into(), &self.tag)
+    }
+
+    fn place(&self) -> Place {
+        Place { tag: self.tag, spot: self.spot.load(Ordering::Relaxed).into() }
+    }
+
+    /// Puts it where its account is counted now.
+    pub(super) fn move_to(&self, place: &Place) {
+        self.spot.store(place.spot.into(), Ordering::Relaxed);
+    }
 }
 
 /// Whom a seat is for. The name is kept alive, so that one at the same address is the same name and
@@ -59,60 +78,51 @@ impl Clone for Seats {
     }
 }
 
-/// The counter of `identity`, the record's key or tenant, in `table`: the one at hand beside the
-/// record, or the table's, which takes a seat if one is free.
+/// The seat of `identity`, the record's key or tenant, for `table` under `quota`.
 #[inline(always)]
-pub(super) fn cell<'a>(
+pub(super) fn find<'a>(
+    record: &'a KeyRecord,
+    table: &Table,
+    identity: &Identity<'_>,
+    quota: &Quota,
+) -> Option<&'a Seat> {
+    let Seats(seats) = record.seats();
+    let is_it = |seat: &&Seat| {
+        seat.table == table.id() && seat.owner.is(identity) && seat.tag.is_under(quota)
+    };
+    seats.iter().filter_map(OnceLock::get).find(is_it)
+}
+
+/// Where `identity`, the record's key or tenant, is counted in `table`: what is at hand beside the
+/// record, and its seat; or what the table says, which takes a seat if one is free.
+pub(super) fn place<'a>(
     record: &'a KeyRecord,
     table: &Table,
     identity: &Identity<'_>,
     quota: &Quota,
     now: Timestamp,
-) -> Result<Held<'a>, LimitError> {
-    let Seats(seats) = record.seats();
-    for seat in seats.iter().filter_map(OnceLock::get) {
-        if seat.table == table.id() && seat.owner.is(identity) && seat.quota == *quota {
-            return Ok(Held::Seat(&seat.cell));
-        }
+) -> Result<(Place, Option<&'a Seat>), LimitError> {
+    match find(record, table, identity, quota) {
+        Some(seat) => Ok((seat.place(), Some(seat))),
+        None => sit_down(record, table, identity, quota, now).map(|place| (place, None)),
     }
-    sit_down(record, table, identity, quota, now).map(Held::Own)
 }
 
-#[cold]
 fn sit_down(
     record: &KeyRecord,
     table: &Table,
     identity: &Identity<'_>,
     quota: &Quota,
     now: Timestamp,
-) -> Result<Arc<Cell>, LimitError> {
-    let cell = table.cell(identity, quota, now)?;
+) -> Result<Place, LimitError> {
+    let place = table.place(identity, quota, now)?;
     let Seats(seats) = record.seats();
     let taken = seats.iter().filter_map(OnceLock::get).any(|seat| seat.table == table.id());
     for free in seats.iter().filter(|seat| !taken && seat.get().is_none()) {
-        let owner = Owner::of(identity, record);
-        if free.set(Seat { table: table.id(), owner, quota: *quota, cell: cell.clone() }).is_ok() {
+        let (owner, spot) = (Owner::of(identity, record), AtomicU64::new(place.spot.into()));
+        if free.set(Seat { table: table.id(), owner, tag: place.tag, spot }).is_ok() {
             break;
         }
     }
-    Ok(cell)
-}
-
-/// A counter at hand, or one's own handle of it.
-#[derive(Debug)]
-pub(crate) enum Held<'a> {
-    Seat(&'a Arc<Cell>),
-    Own(Arc<Cell>),
-}
-
-impl Deref for Held<'_> {
-    type Target = Arc<Cell>;
-
-    #[inline]
-    fn deref(&self) -> &Arc<Cell> {
-        match self {
-            Self::Seat(cell) => cell,
-            Self::Own(cell) => cell,
-        }
-    }
+    Ok(place)
 }

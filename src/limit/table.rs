@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::hash::RandomState;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
-use super::cell::{Account, Cell, LimitError, Tag};
+use super::cell::{Cell, Counter, LimitError, Tag};
 use super::identity::Identity;
 use super::quota::Quota;
+use super::slab::Slab;
 use crate::Timestamp;
 
 /// Twice as many at most.
-const MANY_SHARDS: usize = 64;
+const MANY_SHARDS: u32 = 64;
 /// Fewer would make the choice of whom to drop a poor one.
-const MIN_CELLS_PER_SHARD: usize = 64;
+const MIN_CELLS_PER_SHARD: u32 = 64;
 /// How many counters are weighed to make room for one.
 const SAMPLE: usize = 8;
 /// How many at most, when all of the sample are at their limit.
@@ -29,93 +30,160 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// collide.
 pub(crate) struct Table {
     id: u64,
+    slab: Slab,
     key: RandomState,
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Shard]>,
+}
+
+/// Where an account was counted when that was last asked for. It is there no more when the table
+/// needed the room: whoever wants the counter has to ask [whether](Table::lock) it still is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(super) tag: Tag,
+    pub(super) spot: Spot,
+}
+
+/// A slot, and the how manieth tenancy of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    slot: u32,
+    turn: u32,
+}
+
+impl From<Spot> for u64 {
+    #[inline]
+    fn from(spot: Spot) -> Self {
+        Self::from(spot.turn) << 32 | Self::from(spot.slot)
+    }
+}
+
+impl From<u64> for Spot {
+    #[inline]
+    fn from(word: u64) -> Self {
+        Self { slot: word as u32, turn: (word >> 32) as u32 }
+    }
 }
 
 impl Table {
     /// Room for `capacity` counters, at least 1.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: u32) -> Self {
         let count = shards(capacity);
-        let share = |index| capacity / count + usize::from(index < capacity % count);
-        let shards = (0..count).map(|index| Mutex::new(Shard::new(share(index).max(1)))).collect();
+        let share = |index| capacity / count + u32::from(index < capacity % count);
+        let shards = (0..count).map(|index| Shard::new(share(index).max(1))).collect();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, key: RandomState::new(), shards }
+        Self { id, slab: Slab::new(capacity.max(1)), key: RandomState::new(), shards }
     }
 
     /// Tells tables apart, and gives them the order in which their counters are locked.
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// The counter of `identity` under `quota`, a new one if there is none. Allocates for a new one
-    /// only.
-    pub(crate) fn cell(
+    /// Where `identity` is counted under `quota`: a new place if there is none.
+    pub(crate) fn place(
         &self,
         identity: &Identity<'_>,
         quota: &Quota,
         now: Timestamp,
-    ) -> Result<Arc<Cell>, LimitError> {
-        let tag = self.tag(identity, quota);
-        let mut shard = self.shard(tag.hash())?;
-        if let Some(cell) = shard.find(&tag) {
-            return Ok(cell.clone());
-        }
-        let cell = Arc::new(Cell::new(tag));
-        shard.insert(cell.clone(), now);
-        Ok(cell)
+    ) -> Result<Place, LimitError> {
+        self.place_of(Tag::new(identity, quota, &self.key), now)
     }
 
-    /// The counter of `identity` under `quota`, if it has one.
+    /// What `count` does to the counter of `identity` under `quota`, a new one if there is none.
+    #[inline]
+    pub(crate) fn count<T>(
+        &self,
+        identity: &Identity<'_>,
+        quota: &Quota,
+        now: Timestamp,
+        count: impl FnOnce(Counter<'_>) -> T,
+    ) -> Result<T, LimitError> {
+        let tag = Tag::new(identity, quota, &self.key);
+        let shard = self.shard(&tag)?;
+        loop {
+            if let Some(counter) = shard.lock(&tag, &self.slab)? {
+                return Ok(count(counter));
+            }
+            shard.insert(tag, now, &self.slab)?;
+        }
+    }
+
+    /// Where `identity` is counted under `quota`, if it is.
     pub(crate) fn find(
         &self,
         identity: &Identity<'_>,
         quota: &Quota,
-    ) -> Result<Option<Arc<Cell>>, LimitError> {
-        let tag = self.tag(identity, quota);
-        Ok(self.shard(tag.hash())?.find(&tag).cloned())
+    ) -> Result<Option<Place>, LimitError> {
+        let tag = Tag::new(identity, quota, &self.key);
+        self.shard(&tag)?.find(&tag, &self.slab)
     }
 
-    /// The counter that now counts for the account of `evicted`: another's, if one came in between,
-    /// else `evicted` itself, taken back with its count. So those who kept it at hand keep the one
-    /// that counts.
-    pub(crate) fn readmit(
-        &self,
-        evicted: &Arc<Cell>,
-        now: Timestamp,
-    ) -> Result<Arc<Cell>, LimitError> {
-        let mut shard = self.shard(evicted.tag().hash())?;
-        if let Some(cell) = shard.find(evicted.tag()) {
-            return Ok(cell.clone());
+    /// Where the account of `lost` is counted now: in a place that it was given since, or else in a
+    /// new one, where it has consumed nothing.
+    #[cold]
+    pub(crate) fn readmit(&self, lost: &Place, now: Timestamp) -> Result<Place, LimitError> {
+        self.place_of(lost.tag, now)
+    }
+
+    /// The counter of the account whose place it is; `None` if it has lost that.
+    #[inline]
+    pub(crate) fn lock(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
+        self.lock_at(place.spot, &place.tag)
+    }
+
+    /// The same, of the parts of a place.
+    #[inline(always)]
+    pub(super) fn lock_at(&self, spot: Spot, tag: &Tag) -> Result<Option<Counter<'_>>, LimitError> {
+        Ok(self.slab.cell(spot.slot)?.lock_for(tag))
+    }
+
+    /// The same; `None` too if the account has lost it and come back to the very slot.
+    pub(crate) fn lock_same(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
+        let counter = self.lock(place)?;
+        Ok(counter.filter(|counter| counter.turn() == place.spot.turn))
+    }
+
+    #[inline]
+    fn place_of(&self, tag: Tag, now: Timestamp) -> Result<Place, LimitError> {
+        let shard = self.shard(&tag)?;
+        match shard.find(&tag, &self.slab)? {
+            Some(place) => Ok(place),
+            None => shard.insert(tag, now, &self.slab),
         }
-        shard.insert(evicted.clone(), now);
-        evicted.restore();
-        Ok(evicted.clone())
     }
 
-    fn tag(&self, identity: &Identity<'_>, quota: &Quota) -> Tag {
-        Tag::new(Account::new(identity, quota), &self.key)
-    }
-
-    fn shard(&self, hash: u64) -> Result<MutexGuard<'_, Shard>, LimitError> {
+    #[inline]
+    fn shard(&self, tag: &Tag) -> Result<&Shard, LimitError> {
         // The low and the top bits place an entry inside the shard; these are neither.
-        let index = (hash >> 32) as usize % self.shards.len();
-        self.shards.get(index).ok_or(LimitError)?.lock().map_err(|_| LimitError)
+        let part = u64::from((tag.hash() >> 16) as u32);
+        let index = (part * self.shards.len() as u64) >> 32;
+        self.shards.get(index as usize).ok_or(LimitError)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().map_or(0, |shard| shard.cells.len())).sum()
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.0.read().map_or(0, |index| index.slots.len())).sum()
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        let bytes = |shard: &Mutex<Shard>| {
-            shard
-                .lock()
-                .map_or(0, |shard| shard.cells.allocation_size() + size_of::<Mutex<Shard>>())
+        let bytes = |shard: &Shard| {
+            size_of::<Shard>() + shard.0.read().map_or(0, |index| index.slots.allocation_size())
         };
-        self.shards.iter().map(bytes).sum()
+        self.shards.iter().map(bytes).sum::<usize>() + self.slab.allocated()
+    }
+
+    #[cfg(test)]
+    pub(super) fn poison(&self) {
+        let spoil = |shard: &Shard| {
+            let _guard = shard.0.write();
+            panic!("poisons the shard on purpose");
+        };
+        for shard in &self.shards {
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| spoil(shard)));
+        }
     }
 }
 
@@ -127,7 +195,7 @@ impl fmt::Debug for Table {
 
 /// So many that a full shard takes three of four of its buckets, the number of which is a power of
 /// two: fewer would be slow to search, more would stand empty.
-fn shards(capacity: usize) -> usize {
+fn shards(capacity: u32) -> u32 {
     let count = (capacity / MIN_CELLS_PER_SHARD).clamp(1, MANY_SHARDS);
     if count < MANY_SHARDS {
         return count;
@@ -136,59 +204,109 @@ fn shards(capacity: usize) -> usize {
     capacity.div_ceil(6 * eighth)
 }
 
-/// A part of a table under a lock of its own.
+/// A part of a table under a lock of its own, in a line of memory of its own.
 ///
 /// Whoever holds a shard may lock one of its cells; whoever holds a cell never locks a shard.
-struct Shard {
-    cells: HashTable<Arc<Cell>>,
-    capacity: usize,
-    /// The bucket at which the next search for room begins.
-    hand: usize,
-}
+#[repr(align(64))]
+struct Shard(RwLock<Index>);
 
 impl Shard {
-    fn new(capacity: usize) -> Self {
-        Self { cells: HashTable::new(), capacity, hand: 0 }
+    fn new(capacity: u32) -> Self {
+        Self(RwLock::new(Index { slots: HashTable::new(), capacity, hand: 0, free: 0 }))
     }
 
-    fn find(&self, tag: &Tag) -> Option<&Arc<Cell>> {
-        self.cells.find(tag.hash(), |cell| cell.tag() == tag)
+    #[inline]
+    fn find(&self, tag: &Tag, slab: &Slab) -> Result<Option<Place>, LimitError> {
+        Ok(self.0.read().map_err(|_| LimitError)?.find(tag, slab))
     }
 
-    fn insert(&mut self, cell: Arc<Cell>, now: Timestamp) {
-        if self.cells.len() >= self.capacity {
-            self.make_room(now);
+    /// The counter of `tag`, if it has one. The shard is free again when it is locked.
+    #[inline]
+    fn lock<'s>(&self, tag: &Tag, slab: &'s Slab) -> Result<Option<Counter<'s>>, LimitError> {
+        let index = self.0.read().map_err(|_| LimitError)?;
+        Ok(index.cell(tag, slab).map(|(_, cell)| cell.lock()))
+    }
+
+    #[cold]
+    fn insert(&self, tag: Tag, now: Timestamp, slab: &Slab) -> Result<Place, LimitError> {
+        let mut index = self.0.write().map_err(|_| LimitError)?;
+        // Another may have been faster.
+        match index.find(&tag, slab) {
+            Some(place) => Ok(place),
+            None => index.insert(tag, now, slab),
         }
-        if self.cells.len() == self.cells.capacity() && self.is_large_enough() {
-            self.sweep();
+    }
+}
+
+/// The slots of a shard's counters.
+struct Index {
+    slots: HashTable<u32>,
+    capacity: u32,
+    /// The bucket at which the next search for room begins.
+    hand: u32,
+    /// One more than the first of the slots that were left, each of which keeps the next; or 0.
+    free: u32,
+}
+
+impl Index {
+    fn find(&self, tag: &Tag, slab: &Slab) -> Option<Place> {
+        let (slot, cell) = self.cell(tag, slab)?;
+        Some(Place { tag: *tag, spot: Spot { slot, turn: cell.turn() } })
+    }
+
+    #[inline]
+    fn cell<'s>(&self, tag: &Tag, slab: &'s Slab) -> Option<(u32, &'s Cell)> {
+        let is_it = |slot: &u32| slab.cell(*slot).is_ok_and(|cell| cell.tag() == *tag);
+        let slot = *self.slots.find(tag.hash(), is_it)?;
+        slab.cell(slot).ok().map(|cell| (slot, cell))
+    }
+
+    fn insert(&mut self, tag: Tag, now: Timestamp, slab: &Slab) -> Result<Place, LimitError> {
+        if self.slots.len() >= self.capacity as usize {
+            self.make_room(now, slab);
         }
-        self.cells.insert_unique(cell.tag().hash(), cell, |cell| cell.tag().hash());
+        if self.slots.len() == self.slots.capacity() && self.is_large_enough() {
+            self.sweep(slab);
+        }
+        let slot = self.take_slot(slab)?;
+        let cell = slab.cell(slot)?;
+        cell.begin(tag);
+        self.slots.insert_unique(tag.hash(), slot, hash_in(slab));
+        Ok(Place { tag, spot: Spot { slot, turn: cell.turn() } })
+    }
+
+    fn take_slot(&mut self, slab: &Slab) -> Result<u32, LimitError> {
+        let Some(slot) = self.free.checked_sub(1) else { return slab.take() };
+        self.free = slab.cell(slot)?.kept();
+        Ok(slot)
     }
 
     /// True when there will always be buckets enough, if those whose counters were dropped are swept
     /// now and then: after as many new counters as are an eighth of all, or more.
     fn is_large_enough(&self) -> bool {
-        self.capacity + self.capacity / 8 <= self.cells.num_buckets() / 8 * 7
+        let capacity = self.capacity as usize;
+        capacity + capacity / 8 <= self.slots.num_buckets() / 8 * 7
     }
 
     /// Frees the buckets of dropped counters. Left to itself, the table would double for them.
-    fn sweep(&mut self) {
-        let swept = HashTable::with_capacity(self.cells.num_buckets() / 8 * 7);
-        for cell in std::mem::replace(&mut self.cells, swept) {
-            self.cells.insert_unique(cell.tag().hash(), cell, |cell| cell.tag().hash());
+    fn sweep(&mut self, slab: &Slab) {
+        let swept = HashTable::with_capacity(self.slots.num_buckets() / 8 * 7);
+        let hash = hash_in(slab);
+        for slot in std::mem::replace(&mut self.slots, swept) {
+            self.slots.insert_unique(hash(&slot), slot, &hash);
         }
     }
 
     /// Drops from the next few counters all that are as good as new, or else the one that has
     /// consumed least of its quota. A caller at its limit goes only when hundreds in a row are at
     /// theirs: a flood of fresh identities pushes itself out.
-    fn make_room(&mut self, now: Timestamp) {
+    fn make_room(&mut self, now: Timestamp, slab: &Slab) {
         let mut least = (u64::MAX, 0);
         let (mut seen, mut dropped) = (0, false);
-        for _ in 0..self.cells.num_buckets() {
-            let Some((bucket, consumed)) = self.weigh_next(now) else { continue };
+        for _ in 0..self.slots.num_buckets() {
+            let Some((bucket, consumed)) = self.weigh_next(now, slab) else { continue };
             if consumed == 0 {
-                self.remove(bucket);
+                self.remove(bucket, slab);
                 dropped = true;
             } else {
                 least = least.min((consumed, bucket));
@@ -199,20 +317,29 @@ impl Shard {
             }
         }
         if !dropped {
-            self.remove(least.1);
+            self.remove(least.1, slab);
         }
     }
 
     /// Moves the hand on by a bucket, and weighs the counter in it.
-    fn weigh_next(&mut self, now: Timestamp) -> Option<(usize, u64)> {
-        let bucket = self.hand % self.cells.num_buckets().max(1);
-        self.hand = bucket + 1;
-        self.cells.get_bucket(bucket).map(|cell| (bucket, cell.consumed(now)))
+    fn weigh_next(&mut self, now: Timestamp, slab: &Slab) -> Option<(usize, u64)> {
+        let bucket = self.hand as usize % self.slots.num_buckets().max(1);
+        self.hand = bucket as u32 + 1;
+        let slot = *self.slots.get_bucket(bucket)?;
+        slab.cell(slot).ok().map(|cell| (bucket, cell.consumed(now)))
     }
 
-    fn remove(&mut self, bucket: usize) {
-        if let Ok(entry) = self.cells.get_bucket_entry(bucket) {
-            entry.remove().0.evict();
+    fn remove(&mut self, bucket: usize, slab: &Slab) {
+        let Ok(entry) = self.slots.get_bucket_entry(bucket) else { return };
+        let slot = entry.remove().0;
+        if let Ok(cell) = slab.cell(slot) {
+            cell.end(self.free);
+            self.free = slot + 1;
         }
     }
+}
+
+/// The hash of a counter that is in the table already.
+fn hash_in(slab: &Slab) -> impl Fn(&u32) -> u64 {
+    |slot| slab.cell(*slot).map_or(0, Cell::hash)
 }

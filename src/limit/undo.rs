@@ -35,7 +35,7 @@ fn refill(quota: &Quota, state: State, since: u64, cost: u64) -> State {
     State { used: (level / window) as u64, past: (level % window) as u64, ..state }
 }
 
-impl Counter {
+impl Counter<'_> {
     /// Gives back what was taken at `taken`.
     pub(super) fn give_back(&mut self, quota: &Quota, now: Timestamp, taken: Timestamp, cost: u64) {
         let (now, taken) = (now.as_nanos(), taken.as_nanos());

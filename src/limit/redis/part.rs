@@ -14,11 +14,11 @@ use super::slice;
 use super::slot::{Flight, Slot};
 use crate::Timestamp;
 use crate::limit::algorithm::{self, Answer, Decision, State};
-use crate::limit::cell::{Cell, LimitError};
+use crate::limit::cell::{self, LimitError};
 use crate::limit::identity::Identity;
 use crate::limit::quota::Quota;
 use crate::limit::reservation::Hold;
-use crate::limit::table::Table;
+use crate::limit::table::{self, Table};
 use crate::limit::{Limit, LimitName, Standing};
 
 /// How often a request waits for a slice before the server decides it alone: near the end of a
@@ -48,7 +48,7 @@ pub(crate) struct Part {
 /// Where it is counted.
 enum Place {
     Memory {
-        cell: Arc<Cell>,
+        place: table::Place,
         quota: Quota,
     },
     Slice(Arc<Slot>),
@@ -71,9 +71,8 @@ enum Held {
 
 impl Part {
     /// Of a limit that is counted in this process.
-    pub(crate) fn in_memory(limit: &Limit, cell: &Arc<Cell>, quota: Quota, cost: u64) -> Self {
-        let cell = Arc::clone(cell);
-        Self::new(limit, None, Place::Memory { cell, quota }, quota, cost)
+    pub(crate) fn in_memory(limit: &Limit, place: table::Place, quota: Quota, cost: u64) -> Self {
+        Self::new(limit, None, Place::Memory { place, quota }, quota, cost)
     }
 
     /// Of a limit that is counted on a server.
@@ -143,9 +142,9 @@ impl Part {
     /// What the limit says of the request. Takes nothing.
     pub(super) fn look(&mut self, now: Timestamp) -> Result<Look, LimitError> {
         match &mut self.place {
-            Place::Memory { cell, quota } => {
-                readmit(cell, &self.table, now)?;
-                let (_, decision) = cell.lock()?.decide(quota, now, self.cost);
+            Place::Memory { place, quota } => {
+                let counter = lock(place, &self.table, now)?;
+                let (_, decision) = counter.decide(quota, now, self.cost);
                 Ok(Look::Says(decision.answer))
             }
             Place::Slice(slot) => {
@@ -175,12 +174,12 @@ impl Part {
     /// Takes the cost; false when it is not there any more.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<bool, LimitError> {
         match &mut self.place {
-            Place::Memory { cell, quota } => {
-                readmit(cell, &self.table, now)?;
-                let mut counter = cell.lock()?;
+            Place::Memory { place, quota } => {
+                let mut counter = lock(place, &self.table, now)?;
                 let decision = counter.take(quota, now, self.cost);
                 let is_taken = decision.answer == Answer::Admitted;
                 self.held = is_taken.then(|| Held::Memory(counter.last()));
+                drop(counter);
                 self.told = Some(with_reset(decision, now));
                 Ok(self.held.is_some())
             }
@@ -213,8 +212,8 @@ impl Part {
     /// Gives back what was taken, unless it is to be [kept](Self::keep).
     pub(super) fn release(&mut self, now: Timestamp) {
         match (self.held.take(), &self.place) {
-            (Some(Held::Memory(taken)), Place::Memory { cell, quota }) => {
-                if let Ok(mut counter) = cell.lock() {
+            (Some(Held::Memory(taken)), Place::Memory { place, quota }) => {
+                if let Ok(Some(mut counter)) = self.table.lock_same(place) {
                     counter.give_back(quota, now, taken, self.cost);
                 }
             }
@@ -231,9 +230,9 @@ impl Part {
     pub(super) fn keep(&mut self, here: &mut Vec<Hold>, there: &mut Settling) {
         let held = self.held.take().filter(|_| self.is_settled_later);
         match (held, &self.place) {
-            (Some(Held::Memory(taken)), Place::Memory { cell, quota }) => {
-                let (table, cell) = (Arc::clone(&self.table), Arc::clone(cell));
-                here.push(Hold { table, cell, quota: *quota, taken, cost: self.cost });
+            (Some(Held::Memory(taken)), Place::Memory { place, quota }) => {
+                let (table, place) = (Arc::clone(&self.table), *place);
+                here.push(Hold { table, place, quota: *quota, taken, cost: self.cost });
             }
             (Some(Held::Slice(number)), Place::Slice(slot)) => {
                 let Some(link) = self.link().cloned() else { return };
@@ -305,19 +304,20 @@ impl Part {
             Place::Memory { .. } | Place::Open => return Ok(()),
         };
         let quota = share(&self.quota, nodes);
-        let cell = self.table.cell(&Identity::Text(owner.into()), &quota, now)?;
-        self.place = Place::Memory { cell, quota };
+        let place = self.table.place(&Identity::Text(owner.into()), &quota, now)?;
+        self.place = Place::Memory { place, quota };
         Ok(())
     }
 
     /// What limits that are counted here say of a request that was refused.
     pub(super) fn look_again(&mut self, now: Timestamp) -> Result<(), LimitError> {
-        match &self.place {
-            Place::Memory { cell, quota } => {
-                let (_, decision) = cell.lock()?.decide(quota, now, 0);
+        match &mut self.place {
+            Place::Memory { place, quota } => {
+                let (_, decision) = lock(place, &self.table, now)?.decide(quota, now, 0);
                 self.told = Some(with_reset(decision, now));
             }
             Place::Slice(slot) => {
+                let slot = Arc::clone(slot);
                 let now = self.link().map_or(0, |link| link.now());
                 self.told = slot.lock()?.slice.standing(slot.terms, now);
             }
@@ -344,10 +344,16 @@ fn with_reset(decision: Decision, now: Timestamp) -> (Decision, Timestamp) {
     (decision, now.saturating_add(Duration::from_nanos(decision.reset)))
 }
 
-/// A counter that the table has dropped counts nowhere.
-fn readmit(cell: &mut Arc<Cell>, table: &Table, now: Timestamp) -> Result<(), LimitError> {
-    if cell.lock()?.is_evicted() {
-        *cell = table.readmit(cell, now)?;
+/// The counter, in another place if it has lost this one.
+fn lock<'t>(
+    place: &mut table::Place,
+    table: &'t Table,
+    now: Timestamp,
+) -> Result<cell::Counter<'t>, LimitError> {
+    loop {
+        if let Some(counter) = table.lock(place)? {
+            return Ok(counter);
+        }
+        *place = table.readmit(place, now)?;
     }
-    Ok(())
 }

@@ -224,5 +224,5 @@ impl Counter {
 /// What a caller is counted by when the server is away: this node's part of `quota`.
 pub(super) fn share(quota: &Quota, nodes: u32) -> Quota {
     let limit = (quota.limit() / u64::from(nodes.max(1))).max(1);
-    Quota::restored(limit, quota.millis(), quota.algorithm())
+    quota.with_limit(limit)
 }

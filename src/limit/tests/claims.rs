@@ -313,46 +313,45 @@ fn more_limits_than_seats_are_counted_in_their_tables() {
 }
 
 #[test]
-fn a_seat_whose_counter_was_evicted_counts_on() {
+fn a_seat_whose_counter_had_to_make_room_finds_the_one_that_counts() {
     let limits = limits([Limit::per_key(hour(10)).capacity(1).unwrap()]);
     let held = key("held", "acme");
     assert_eq!(take(&limits, &held, noon()).remaining(), [9]);
     take(&limits, &key("other", "acme"), noon());
-    assert_eq!(take(&limits, &held, noon()).remaining(), [8], "taken back with its count");
+    assert_eq!(take(&limits, &held, noon()).remaining(), [9], "the count was dropped for room");
+    assert_eq!(take(&limits, &held, noon()).remaining(), [8], "at hand again");
 
     take(&limits, &key("other", "acme"), noon());
     let twin = key("held", "acme");
-    assert_eq!(take(&limits, &twin, noon()).remaining(), [9], "the count was dropped for room");
+    assert_eq!(take(&limits, &twin, noon()).remaining(), [9]);
     assert_eq!(take(&limits, &held, noon()).remaining(), [8], "the seat is not counted apart");
     assert_eq!(take(&limits, &twin, noon()).remaining(), [7]);
 }
 
 #[test]
-fn several_limits_count_on_after_an_eviction() {
+fn several_limits_count_all_or_none_when_one_had_to_make_room() {
     let limits =
         limits([Limit::per_key(hour(10)).capacity(1).unwrap(), Limit::per_tenant(hour(100))]);
     let held = key("held", "acme");
     assert_eq!(take(&limits, &held, noon()).remaining(), [9, 99]);
     assert_eq!(take(&limits, &key("other", "acme"), noon()).remaining(), [9, 98]);
-    assert_eq!(take(&limits, &held, noon()).remaining(), [8, 97]);
+    assert_eq!(take(&limits, &held, noon()).remaining(), [9, 97]);
+    assert_eq!(take(&limits, &held, noon()).remaining(), [8, 96]);
 }
 
 #[test]
-fn a_poisoned_counter_lets_nobody_in_and_counts_nothing() {
+fn a_poisoned_table_lets_nobody_in_and_counts_nothing() {
     let tenant = Limit::per_tenant(hour(5));
     let per_key = Limit::per_key(hour(5));
     let both = limits([tenant.clone(), per_key.clone()]);
-    let caller = key("k", "acme");
-    take(&both, &caller, noon());
-    let identity = crate::limit::identity::Identity::Key("k");
-    per_key.table().find(&identity, &hour(5)).unwrap().unwrap().poison();
+    per_key.table().poison();
 
-    let head = head();
+    let (caller, head) = (key("k", "acme"), head());
     let asking = Caller::new(&caller, (&head).into(), None);
     let error = try_take(&both, &asking, noon()).err().unwrap();
-    assert_eq!(error.to_string(), "a rate limit's counter was left locked by a panic");
+    assert_eq!(error.to_string(), "a rate limit's table was left locked by a panic");
     assert!(try_take(&limits([per_key]), &asking, noon()).is_err());
-    assert_eq!(take(&limits([tenant]), &caller, noon()).remaining(), [3]);
+    assert_eq!(take(&limits([tenant]), &caller, noon()).remaining(), [4]);
 }
 
 fn refused(all: impl IntoIterator<Item = Limit>) -> String {

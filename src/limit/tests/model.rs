@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limit::algorithm::{Answer, State, decide};
+use crate::limit::cell::Counter;
 use crate::limit::identity::Identity;
 use crate::limit::table::Table;
 
@@ -162,11 +163,11 @@ proptest! {
         calls in prop::collection::vec((0..400_u64, 0..SECOND), 1..600),
     ) {
         let quota = quota(50, 3_600_000, Algorithm::FixedWindow);
-        let (table, mut counts, mut now) = (Table::new(capacity), HashMap::new(), NOON);
+        let (table, mut counts, mut now) = (Table::new(capacity as u32), HashMap::new(), NOON);
         for (who, step) in calls {
             now += step / 1_000;
-            let cell = table.cell(&Identity::Key(&who.to_string()), &quota, at(now)).unwrap();
-            let decision = cell.lock().unwrap().take(&quota, at(now), 1);
+            let take = |mut counter: Counter<'_>| counter.take(&quota, at(now), 1);
+            let decision = table.count(&Identity::Key(&who.to_string()), &quota, at(now), take).unwrap();
             let count = counts.entry(who).or_insert(0_u64);
             *count = (*count + 1).min(quota.limit());
             prop_assert!(quota.limit() - decision.remaining <= *count);

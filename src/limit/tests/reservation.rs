@@ -225,17 +225,14 @@ fn a_rest_goes_to_the_counter_that_it_was_taken_from() {
 }
 
 #[test]
-fn a_poisoned_counter_is_owed_nothing() {
-    let limit = tokens(100, Algorithm::FixedWindow, 40);
+fn a_poisoned_table_is_owed_nothing() {
+    let limit = tokens(100, Algorithm::FixedWindow, 40).capacity(1).unwrap();
     let desk = Desk::new([limit.clone()]);
     let held = [desk.reserve().unwrap(), desk.reserve().unwrap()];
-    let (identity, quota) = (
-        crate::limit::identity::Identity::Tenant("acme"),
-        quota(100, 60_000, Algorithm::FixedWindow),
-    );
-    limit.table().find(&identity, &quota).unwrap().unwrap().poison();
+    take(&desk.limits, &key("other", "other"), noon());
+    limit.table().poison();
     let [one, other] = held;
-    one.commit(3);
+    one.commit(70);
     drop(other);
 }
 

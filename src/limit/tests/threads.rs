@@ -86,3 +86,31 @@ fn a_crowd_beyond_the_capacity_neither_hangs_nor_grows() {
     assert!(total > 0);
     assert!(tight.table().len() <= 3);
 }
+
+#[test]
+fn who_takes_the_place_of_others_is_never_charged_for_them() {
+    let limit = Limit::per_key(day(1_000_000)).capacity(8).unwrap();
+    let limits = limits([limit.clone()]);
+    in_threads(|index| {
+        let crowd: Vec<_> = (0..16).map(|n| key(&format!("k{index}-{n}"), "acme")).collect();
+        for round in 1..=500 {
+            for caller in &crowd {
+                let [remaining] = take(&limits, caller, noon()).remaining()[..] else { panic!() };
+                let charged = 1_000_000 - remaining;
+                assert!((1..=round).contains(&charged), "{charged} for {round} calls of its own");
+            }
+        }
+        0
+    });
+    assert!(limit.table().len() <= 8);
+}
+
+#[test]
+fn one_caller_at_hand_of_many_threads_pays_for_each_request() {
+    for algorithm in ALGORITHMS {
+        let limits = limits([Limit::per_key(quota(1_000_000, 86_400_000, algorithm))]);
+        let caller = key("k", "acme");
+        assert_eq!(in_threads(|_| admitted(&limits, &caller, noon(), 5_000)), 20_000);
+        assert_eq!(take(&limits, &caller, noon()).remaining(), [1_000_000 - 20_001]);
+    }
+}

@@ -1,5 +1,5 @@
-//! The core of `keygate::store::Cached`, and the fetch of keys that many wait for, compiled from their
-//! own files with loom's locks and atomics.
+//! The core of `keygate::store::Cached`, the fetch of keys that many wait for, and the latch of a limit's
+//! counter, compiled from their own files with loom's locks and atomics.
 //!
 //! ```text
 //! cargo test --manifest-path tests/interleavings/Cargo.toml
@@ -11,6 +11,8 @@
 mod cache;
 #[path = "../../../src/jwt/remote/flight.rs"]
 mod flight;
+#[path = "../../../src/limit/latch.rs"]
+mod latch;
 mod sync;
 
 #[cfg(test)]
@@ -19,6 +21,8 @@ mod announcements;
 mod fetches;
 #[cfg(test)]
 mod flights;
+#[cfg(test)]
+mod latches;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]

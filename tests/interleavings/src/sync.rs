@@ -33,3 +33,8 @@ impl<V> Map<V> {
 
 /// The least that may do.
 pub(super) const FEW: usize = 1;
+
+/// The other goes on meanwhile.
+pub(super) fn pause(_: u32) {
+    loom::thread::yield_now();
+}

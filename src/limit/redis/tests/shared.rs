@@ -35,3 +35,15 @@ async fn a_shared_limit_may_be_settled_later_and_stand_beside_one_that_is() {
     assert!(Limits::new([tokens(), Limit::per_key(hour()).shared(redis.exact())]).is_ok());
     assert!(Limits::new([tokens().shared(redis.exact()), Limit::per_key(hour())]).is_ok());
 }
+
+#[test]
+fn a_share_is_a_part_of_the_limit_in_the_same_window() {
+    let day = Quota::per_day(100).unwrap();
+    let share = crate::limit::redis::shared::share;
+    for quota in [day, day.sliding(), day.gcra()] {
+        let mine = share(&quota, 4);
+        assert_eq!((mine.limit(), mine.window()), (25, quota.window()));
+        assert_eq!(mine.algorithm(), quota.algorithm());
+        assert_eq!(share(&quota, 1_000).limit(), 1, "nobody is shut out by a large number");
+    }
+}
