@@ -246,8 +246,8 @@ async fn frozen() {
     server.freeze();
     assert_eq!(fail(&budget, 1), Ok(()), "nobody knows yet");
     // A 16th may be untold, until that is given up after a second.
-    let answered = (0..1_000).filter(|_| fail(&budget, 1).is_ok()).count();
-    assert!((61..500).contains(&answered), "{answered}");
+    let answered = (0..200).filter(|_| fail(&budget, 1).is_ok()).count();
+    assert!((61..200).contains(&answered), "{answered}");
     assert_eq!(fail(&budget, 2), Ok(()), "another address has its own");
     server.thaw();
     let again = async {
