@@ -69,7 +69,7 @@ pub(crate) struct Decision {
 #[inline(always)]
 pub(crate) fn decide(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     match quota.algorithm() {
-        Algorithm::FixedWindow => decide_by(quota, state, now, cost),
+        Algorithm::FixedWindow => decide_by(&quota.in_fixed_windows(), state, now, cost),
         _ => decide_by_others(quota, state, now, cost),
     }
 }
