@@ -126,22 +126,18 @@ impl Table {
         self.place_of(lost.tag, now)
     }
 
-    /// The counter of the account whose place it is; `None` if it has lost that.
+    /// The counter of the account whose place it is; `None` if it has lost that, be it that it has come
+    /// back to the very slot: what is given back goes by the place, and only there.
     #[inline]
     pub(crate) fn lock(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
-        self.lock_at(place.spot, &place.tag)
+        let counter = self.lock_at(place.spot, &place.tag)?;
+        Ok(counter.filter(|counter| counter.turn() == place.spot.turn))
     }
 
-    /// The same, of the parts of a place.
+    /// The counter in a slot, if it is that of `tag`, in whatever tenancy.
     #[inline(always)]
     pub(super) fn lock_at(&self, spot: Spot, tag: &Tag) -> Result<Option<Counter<'_>>, LimitError> {
         Ok(self.slab.cell(spot.slot)?.lock_for(tag))
-    }
-
-    /// The same; `None` too if the account has lost it and come back to the very slot.
-    pub(crate) fn lock_same(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
-        let counter = self.lock(place)?;
-        Ok(counter.filter(|counter| counter.turn() == place.spot.turn))
     }
 
     #[inline]
