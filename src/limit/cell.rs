@@ -152,15 +152,21 @@ impl Cell {
         self.lock().change_hands(Tag::VACANT, kept.into());
     }
 
+    /// The same, if nothing has been consumed of the quota. Tells what has: in one step, since who knows
+    /// the place may count at any time.
+    pub(super) fn end_unless_consumed(&self, now: Timestamp, kept: u32) -> u64 {
+        let mut counter = self.lock();
+        let quota = self.tag().quota();
+        let consumed = algorithm::consumed(&quota, counter.state(), now.as_nanos());
+        if consumed == 0 {
+            counter.change_hands(Tag::VACANT, kept.into());
+        }
+        consumed
+    }
+
     /// What [`end`](Self::end) was told to keep.
     pub(super) fn kept(&self) -> u32 {
         self.last.load(Ordering::Relaxed) as u32
-    }
-
-    /// What has been consumed of the quota.
-    pub(super) fn consumed(&self, now: Timestamp) -> u64 {
-        let counter = self.lock();
-        algorithm::consumed(&self.tag().quota(), counter.state(), now.as_nanos())
     }
 }
 

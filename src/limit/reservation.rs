@@ -156,7 +156,7 @@ impl Hold {
 
     /// To the very counter that it was taken from: one that came in its place knows nothing of it.
     fn give_back(&self, now: Timestamp, rest: u64) -> Result<(), LimitError> {
-        if let Some(mut counter) = self.table.lock_same(&self.place)? {
+        if let Some(mut counter) = self.table.lock(&self.place)? {
             counter.give_back(&self.quota, now, self.taken, rest);
         }
         Ok(())

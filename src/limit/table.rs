@@ -21,7 +21,7 @@ const MIN_CELLS_PER_SHARD: u32 = 64;
 const SAMPLE: usize = 8;
 /// How many at most, when all of the sample are at their limit.
 const MAX_SAMPLE: usize = 512;
-/// [`Cell::consumed`] of a caller at its limit.
+/// What [`Cell::end_unless_consumed`] tells of a caller at its limit.
 const EXHAUSTED: u64 = 1 << 20;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -126,22 +126,18 @@ impl Table {
         self.place_of(lost.tag, now)
     }
 
-    /// The counter of the account whose place it is; `None` if it has lost that.
+    /// The counter of the account whose place it is; `None` if it has lost that, be it that it has come
+    /// back to the very slot: what is given back goes by the place, and only there.
     #[inline]
     pub(crate) fn lock(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
-        self.lock_at(place.spot, &place.tag)
+        let counter = self.lock_at(place.spot, &place.tag)?;
+        Ok(counter.filter(|counter| counter.turn() == place.spot.turn))
     }
 
-    /// The same, of the parts of a place.
+    /// The counter in a slot, if it is that of `tag`, in whatever tenancy.
     #[inline(always)]
     pub(super) fn lock_at(&self, spot: Spot, tag: &Tag) -> Result<Option<Counter<'_>>, LimitError> {
         Ok(self.slab.cell(spot.slot)?.lock_for(tag))
-    }
-
-    /// The same; `None` too if the account has lost it and come back to the very slot.
-    pub(crate) fn lock_same(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
-        let counter = self.lock(place)?;
-        Ok(counter.filter(|counter| counter.turn() == place.spot.turn))
     }
 
     #[inline]
@@ -305,11 +301,9 @@ impl Index {
         let (mut seen, mut dropped) = (0, false);
         for _ in 0..self.slots.num_buckets() {
             let Some((bucket, consumed)) = self.weigh_next(now, slab) else { continue };
-            if consumed == 0 {
-                self.remove(bucket, slab);
-                dropped = true;
-            } else {
-                least = least.min((consumed, bucket));
+            match consumed {
+                0 => dropped = true,
+                _ => least = least.min((consumed, bucket)),
             }
             seen += 1;
             if seen >= MAX_SAMPLE || seen >= SAMPLE && (dropped || least.0 < EXHAUSTED) {
@@ -321,12 +315,19 @@ impl Index {
         }
     }
 
-    /// Moves the hand on by a bucket, and weighs the counter in it.
+    /// Moves the hand on by a bucket, and weighs the counter in it, which is dropped if it is as good
+    /// as new.
     fn weigh_next(&mut self, now: Timestamp, slab: &Slab) -> Option<(usize, u64)> {
         let bucket = self.hand as usize % self.slots.num_buckets().max(1);
         self.hand = bucket as u32 + 1;
-        let slot = *self.slots.get_bucket(bucket)?;
-        slab.cell(slot).ok().map(|cell| (bucket, cell.consumed(now)))
+        let entry = self.slots.get_bucket_entry(bucket).ok()?;
+        let slot = *entry.get();
+        let consumed = slab.cell(slot).ok()?.end_unless_consumed(now, self.free);
+        if consumed == 0 {
+            entry.remove();
+            self.free = slot + 1;
+        }
+        Some((bucket, consumed))
     }
 
     fn remove(&mut self, bucket: usize, slab: &Slab) {

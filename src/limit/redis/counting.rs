@@ -202,8 +202,9 @@ impl Counting {
         Ok(Some(Answer::Admitted))
     }
 
+    /// A server that has taken nothing is believed, whatever its counts would have room for.
     fn learn(&mut self, group: &[usize], taken: &Taken) -> Answer {
-        let mut worst = Answer::Admitted;
+        let mut worst = if taken.admitted { Answer::Admitted } else { Answer::After(0) };
         for (place, state) in group.iter().zip(&taken.states) {
             if let Some(part) = self.parts.get_mut(*place) {
                 worst = worst.max(part.learn(*state, taken));

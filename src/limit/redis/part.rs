@@ -213,7 +213,7 @@ impl Part {
     pub(super) fn release(&mut self, now: Timestamp) {
         match (self.held.take(), &self.place) {
             (Some(Held::Memory(taken)), Place::Memory { place, quota }) => {
-                if let Ok(Some(mut counter)) = self.table.lock_same(place) {
+                if let Ok(Some(mut counter)) = self.table.lock(place) {
                     counter.give_back(quota, now, taken, self.cost);
                 }
             }

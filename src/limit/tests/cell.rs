@@ -107,14 +107,15 @@ fn the_largest_numbers_have_room() {
 }
 
 #[test]
-fn consumption_is_told_by_the_quota_of_the_cell() {
+fn a_cell_ends_when_nothing_is_consumed_of_its_quota_and_tells_what_is() {
     for algorithm in ALGORITHMS {
         let quota = quota(4, 1_000, algorithm);
         let cell = cell(&quota);
-        assert_eq!(cell.consumed(noon()), 0);
         cell.lock().take(&quota, noon(), 1);
-        assert_eq!(cell.consumed(noon()), 1 << 18);
-        assert_eq!(cell.consumed(after(2)), 0);
+        assert_eq!(cell.end_unless_consumed(noon(), 7), 1 << 18);
+        assert!(cell.tag().is_under(&quota));
+        assert_eq!(cell.end_unless_consumed(after(2), 7), 0);
+        assert!(!cell.tag().is_under(&quota) && cell.kept() == 7);
     }
 }
 

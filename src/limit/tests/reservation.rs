@@ -225,6 +225,20 @@ fn a_rest_goes_to_the_counter_that_it_was_taken_from() {
 }
 
 #[test]
+fn a_rest_comes_back_to_a_key_beside_which_another_tenancy_of_the_slot_is_remembered() {
+    let limit = tokens(100, Algorithm::FixedWindow, 40).capacity(1).unwrap();
+    let desk = Desk::new([limit]);
+    drop(desk.reserve().unwrap());
+    // The tenant loses the only slot, and comes back to it by another of its keys.
+    take(&desk.limits, &key("other", "other"), noon());
+    take(&desk.limits, &key("k2", "acme"), noon());
+    for _ in 0..3 {
+        desk.reserve().unwrap().commit(1);
+    }
+    assert_eq!(desk.left(), [100 - 40 - 3], "the other key's request is under way");
+}
+
+#[test]
 fn a_poisoned_table_is_owed_nothing() {
     let limit = tokens(100, Algorithm::FixedWindow, 40).capacity(1).unwrap();
     let desk = Desk::new([limit.clone()]);

@@ -1,9 +1,11 @@
 //! Real threads: exact sums, and nobody waits for ever.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use super::*;
+use crate::limit::identity::Identity;
+use crate::limit::table::Table;
 
 /// Runs `work` in four threads and adds up what they return.
 fn in_threads(work: impl Fn(u64) -> u64 + Sync) -> u64 {
@@ -113,4 +115,39 @@ fn one_caller_at_hand_of_many_threads_pays_for_each_request() {
         assert_eq!(in_threads(|_| admitted(&limits, &caller, noon(), 5_000)), 20_000);
         assert_eq!(take(&limits, &caller, noon()).remaining(), [1_000_000 - 20_001]);
     }
+}
+
+#[test]
+fn who_counts_while_room_is_made_is_not_forgotten_for_one_who_has_consumed_nothing() {
+    let (table, hourly) = (Table::new(8), Quota::per_hour(1).unwrap());
+    let (hours, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let now = |hours: u64| after(hours * 3_600);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                let stranger = Identity::Text(format!("{n}").into());
+                table.place(&stranger, &hourly, now(hours.load(Ordering::SeqCst))).unwrap();
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+        let mut forgotten = 0;
+        let mut place = table.place(&Identity::Key("k"), &hourly, now(0)).unwrap();
+        for hour in 1..=100_000 {
+            hours.store(hour, Ordering::SeqCst);
+            // The other thread is to be at each of its steps when this one counts.
+            (0..hour % 512).for_each(|_| std::hint::spin_loop());
+            loop {
+                if let Some(mut counter) = table.lock(&place).unwrap() {
+                    counter.take(&hourly, now(hour), 1);
+                    break;
+                }
+                place = table.readmit(&place, now(hour)).unwrap();
+            }
+            forgotten += u64::from(table.lock(&place).unwrap().is_none());
+        }
+        is_over.store(true, Ordering::SeqCst);
+        assert_eq!(forgotten, 0);
+    });
 }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 mod circuit;
 mod key;
 mod load;
