@@ -92,8 +92,9 @@ async fn service(settings: &Settings, address: SocketAddr) -> Result<Router, Box
         session::sessions(&settings.secret).map_err(|why| format!("JWT_SECRET: {why}"))?;
     let store = MemoryStore::new();
     // Whoever guesses keys and whoever forges sessions draw on one budget.
-    let failures = FailureBudget::new(Quota::per_minute(600)?);
-    let limit = limit(settings.redis.as_deref())?;
+    let redis = settings.redis.as_deref().map(RedisCounters::open).transpose()?;
+    let failures = failures(redis.as_ref())?;
+    let limit = limit(redis.as_ref())?;
     let api = gates::api(store.clone(), settings.environment, limit, failures.clone())?;
     let dashboard = gates::dashboard(&sessions, failures.clone())?;
     let app = App { store, sessions, environment: settings.environment };
@@ -116,12 +117,21 @@ async fn service(settings: &Settings, address: SocketAddr) -> Result<Router, Box
 
 /// Of all copies of the service together where they are given a server to count on; most requests are
 /// counted without asking it.
-fn limit(redis: Option<&str>) -> Result<Limit, ConfigError> {
+fn limit(redis: Option<&RedisCounters>) -> Result<Limit, ConfigError> {
     let limit = gates::limit()?;
     Ok(match redis {
-        Some(url) => limit.shared(RedisCounters::open(url)?.leased()),
+        Some(redis) => limit.shared(redis.leased()),
         None => limit,
     })
+}
+
+/// How many failures an address may have, on all copies as well.
+fn failures(redis: Option<&RedisCounters>) -> Result<FailureBudget, ConfigError> {
+    let budget = FailureBudget::new(Quota::per_minute(600)?);
+    match redis {
+        Some(redis) => budget.shared(redis),
+        None => Ok(budget),
+    }
 }
 
 async fn not_found() -> Refusal {

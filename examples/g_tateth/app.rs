@@ -7,6 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use keygate::jwt::JwtIssuer;
+use keygate::limit::redis::RedisCounters;
 use keygate::{Clock, FailureBudget, KeyFormat, Keys, Quota, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
@@ -29,19 +30,23 @@ pub struct App {
     pub issuer: JwtIssuer,
     pub shelves: Shelves,
     pub sign_ins: FailureBudget,
+    /// Where all copies of the service count, if there is such a place.
+    pub redis: Option<RedisCounters>,
 }
 
 impl App {
     pub async fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
         let store = settings.place.open().await?;
         tenants::sign_up(&*store).await?;
+        let redis = settings.redis.as_deref().map(RedisCounters::open).transpose()?;
         Ok(Self {
             keys: Keys::new(store.clone(), KeyFormat::sk()),
             uses: Uses::new(store.clone()),
             store,
             issuer: login::issuer(&settings.secret)?,
             shelves: Shelves::default(),
-            sign_ins: FailureBudget::new(Quota::per_minute(20)?),
+            sign_ins: gate::failures(Quota::per_minute(20)?, redis.as_ref())?,
+            redis,
         })
     }
 

@@ -36,23 +36,32 @@ pub fn common(app: &App, settings: &Settings) -> Result<AuthLayer, ConfigError> 
         .jwt(app.issuer.verifier().build()?)
         .tenants(app.store.clone())
         .client_address(address)
-        .limit(hourly(settings)?)?
-        .failures(FailureBudget::new(Quota::per_minute(600)?))
+        .limit(hourly(app.redis.as_ref())?)?
+        .failures(failures(Quota::per_minute(600)?, app.redis.as_ref())?)
         .render(Envelope::g_tateth());
     Ok(gate)
 }
 
 /// A key has its own quota, or else that of its tenant's plan; so does a signed-in user. Copies of
 /// the service share it where they are given a server to count on.
-fn hourly(settings: &Settings) -> Result<Limit, ConfigError> {
+fn hourly(redis: Option<&RedisCounters>) -> Result<Limit, ConfigError> {
     let professional = Quota::per_hour(5_000)?;
     let limit = Limit::per_key(Quota::per_hour(500)?)
         .plan("professional", professional)
         .plan("premium", professional)
         .plan("enterprise", Quota::per_hour(50_000)?)
         .prefer_key_quota();
-    Ok(match &settings.redis {
-        Some(url) => limit.shared(RedisCounters::open(url)?.exact()),
+    Ok(match redis {
+        Some(redis) => limit.shared(redis.exact()),
         None => limit,
     })
+}
+
+/// How many failures an address may have, on all copies of the service.
+pub fn failures(quota: Quota, redis: Option<&RedisCounters>) -> Result<FailureBudget, ConfigError> {
+    let budget = FailureBudget::new(quota);
+    match redis {
+        Some(redis) => budget.shared(redis),
+        None => Ok(budget),
+    }
 }

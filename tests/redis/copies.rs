@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
+use keygate::{Clock, SystemClock};
 use serde_json::json;
 use support::{Answer, Client, PATIENCE, Redis, Server, eventually, room_in_window};
 
@@ -13,6 +14,7 @@ use crate::{Private, wait};
 pub(crate) const TESTS: &[(&str, Private)] = &[
     ("copies::g_tateth_counts_a_key_once", || wait(g_tateth())),
     ("copies::convotic_counts_a_workspace_once", || wait(convotic())),
+    ("copies::an_address_has_one_budget_of_failures", || wait(failures())),
     ("copies::a_server_that_is_away_is_an_outage", || wait(away())),
     ("copies::a_url_that_is_none_is_refused_and_not_shown", no_url),
 ];
@@ -128,6 +130,48 @@ async fn convotic() {
     tokio::join!(contacts(one.client(), &windows), contacts(two.client(), &windows));
     let windows = windows.into_inner().unwrap();
     assert!(windows.most() <= 1_000, "{windows:?}");
+}
+
+/// Fails until the minute's budget is used up, and says how often that was answered as what it is.
+async fn guess(client: Client) -> u64 {
+    let mut answered = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let answer =
+            client.get("/v1/contacts").header("x-api-key", "cvtk_live_guessed").send().await;
+        match answer.status {
+            StatusCode::UNAUTHORIZED => answered += 1,
+            // Too many are being counted at this moment, or the server is late.
+            StatusCode::TOO_MANY_REQUESTS if answer.number("retry-after") <= 1 => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            status => {
+                assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
+                return answered;
+            }
+        }
+    }
+    panic!("{answered} failures in a minute");
+}
+
+async fn failures() {
+    let redis = Redis::start();
+    let [one, two] = copies("convotic", &[], &redis);
+    // A busy machine may need more than what is left of a minute: then that one shows nothing.
+    let (one, two) = loop {
+        room_in_window(60, 40).await;
+        let minute = this_minute();
+        let answered = tokio::join!(guess(one.client()), guess(two.client()));
+        if this_minute() == minute {
+            break answered;
+        }
+    };
+    // A sixteenth more for each copy.
+    assert!((600..=600 + 2 * 37).contains(&(one + two)), "{one} and {two}");
+}
+
+fn this_minute() -> u64 {
+    SystemClock::new().now().as_secs() / 60
 }
 
 async fn away() {

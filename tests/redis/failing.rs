@@ -245,9 +245,10 @@ async fn frozen() {
     redis.release().await;
     server.freeze();
     assert_eq!(fail(&budget, 1), Ok(()), "nobody knows yet");
-    for _ in 0..50 {
-        assert_eq!(fail(&budget, 1), Err(Duration::from_secs(1)), "until it is answered");
-    }
+    // A 16th may be untold, until that is given up after a second.
+    let answered = (0..200).filter(|_| fail(&budget, 1).is_ok()).count();
+    assert!((61..200).contains(&answered), "{answered}");
+    assert_eq!(fail(&budget, 2), Ok(()), "another address has its own");
     server.thaw();
     let again = async {
         while fail(&budget, 1).is_err() {

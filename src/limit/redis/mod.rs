@@ -96,7 +96,7 @@
 //! # Failed authentications
 //!
 //! A [`FailureBudget`](crate::FailureBudget::shared) is counted beside the answers: all nodes together
-//! let at most one failure for each node pass beyond it.
+//! let at most a 16th of it for each node pass beyond it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), keygate::ConfigError> {

@@ -24,7 +24,9 @@ const WITHIN: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(1);
 /// By how much a node's clock may lag behind the server's, in nanoseconds and in parts of a wait.
 const LAG: (u64, u64) = (15_000_000, 1_000);
-/// How many that have used up their budgets are remembered; the server knows all.
+/// So much of a budget a node may answer while the server is being told, and one at least.
+const PART: u64 = 16;
+/// How many that fail, or have used up their budgets, are remembered; the server knows all.
 const CAPACITY: usize = 100_000;
 
 /// What a node knows of the failures on all nodes.
@@ -35,8 +37,8 @@ pub(crate) struct Tally {
 }
 
 enum Known {
-    /// The server is being told of a failure.
-    Telling,
+    /// The server is being told of so many failures.
+    Telling(u64),
     /// Until then, by the node's monotonic clock.
     UsedUp(u64),
 }
@@ -50,18 +52,20 @@ impl Tally {
     pub(crate) fn fail(self: &Arc<Self>, who: &Identity<'_>, quota: &Quota) -> Option<Duration> {
         let (key, now) = (self.key(who, quota), self.link.now());
         let mut known = self.known();
-        match known.get(&key.name) {
-            Some(Known::Telling) => return Some(AGAIN),
+        let telling = match known.get(&key.name) {
             Some(Known::UsedUp(until)) if *until > now => {
                 return Some(Duration::from_nanos(*until - now));
             }
-            _ if self.link.circuit.is_open() => {
-                self.link.counts.refused.add(1);
-                return Some(AGAIN);
-            }
-            Some(Known::UsedUp(_)) | None => {}
+            Some(Known::Telling(failures)) => *failures,
+            Some(Known::UsedUp(_)) | None => 0,
+        };
+        let most = (quota.limit() / PART).max(1);
+        let is_full = telling == 0 && known.len() >= CAPACITY;
+        if telling >= most || is_full || self.link.circuit.is_open() {
+            self.link.counts.refused.add(1);
+            return Some(AGAIN);
         }
-        known.insert(Arc::clone(&key.name), Known::Telling);
+        known.insert(Arc::clone(&key.name), Known::Telling(telling + 1));
         let (tally, token, quota) = (Arc::clone(self), Arc::clone(&self.link.told), *quota);
         self.link.runtime.spawn(async move {
             tally.tell(key, quota).await;
@@ -94,13 +98,17 @@ impl Tally {
 
     fn learn(&self, name: Arc<str>, wait: Option<u64>) {
         let (mut known, now) = (self.known(), self.link.now());
-        known.remove(&name);
-        let Some(wait) = wait else { return };
         if known.len() >= CAPACITY {
             known.retain(|_, known| !matches!(known, Known::UsedUp(until) if *until <= now));
         }
+        let is_new = match (known.remove(&name), wait) {
+            (_, Some(wait)) => Known::UsedUp(now.saturating_add(wait)),
+            (Some(Known::Telling(failures @ 2..)), None) => Known::Telling(failures - 1),
+            (Some(used_up @ Known::UsedUp(_)), None) => used_up,
+            (Some(Known::Telling(_)) | None, None) => return,
+        };
         if known.len() < CAPACITY {
-            known.insert(name, Known::UsedUp(now.saturating_add(wait)));
+            known.insert(name, is_new);
         }
     }
 
@@ -136,12 +144,12 @@ impl FailureBudget {
     /// Counts failures on all machines that share a server, besides on each. A budget
     /// [per prefix](Self::per_prefix) is counted there too if it is set before this is.
     ///
-    /// No request waits for it, good or bad: the server is told by a task, and until it has answered
-    /// the node lets nobody of that address, or with that prefix, fail again. So all nodes together
-    /// answer at most **one failure for each node more** than the quota, however fast they come: what
-    /// they answer while the server says that it was one too many. A node that has not seen an address
-    /// fail doesn't ask for it: [`before_verification`](Self::before_verification) refuses it there
-    /// after its first failure.
+    /// No request waits for it, good or bad: a task tells the server, and until it has answered the
+    /// node answers at most a 16th of the quota to one address or prefix, and one failure at least. So
+    /// all nodes together answer at most **a 16th of the quota for each node more**, however fast
+    /// failures come: what they answer while the server says that it was too many. A node that has not
+    /// seen an address fail doesn't ask for it: [`before_verification`](Self::before_verification)
+    /// refuses it there after its first failure.
     ///
     /// While the server is away, a failure is answered 429 at once, as what can't be counted; good
     /// credentials are let in as before. A failure of which the server could not be told (until three
