@@ -23,6 +23,9 @@ use crate::{Clock, ConfigError, Peppers, Policy, RefusalSampling, SystemClock};
 /// [`AuthLayer::new`] is complete and safe: it reads `sk_live_…` keys from `Authorization: Bearer`
 /// and `X-API-Key`, and refuses everything else. Each setter changes one thing.
 ///
+/// In axum it goes on last: [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer)
+/// is around the routes that stand before it, and those that are added later have no gate.
+///
 /// ```
 /// use axum::{Router, routing::get};
 /// use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
@@ -62,12 +65,15 @@ impl AuthLayer {
     /// | [`sources`](Self::sources) | `Authorization: Bearer` and, for keys, `X-API-Key` |
     /// | [`key_formats`](Self::key_formats) | [`KeyFormat::sk`] |
     /// | [`environment`](Self::environment) | live keys only |
+    /// | [`peppers`](Self::peppers) | none: keys are found by their SHA-256 |
     /// | [`jwt`](Self::jwt) | no JWT is accepted |
-    /// | [`require`](Self::require) | any authenticated caller |
+    /// | [`tenants`](Self::tenants) | a token's tenant is a name, of which nothing is known |
+    /// | [`require`](Self::require), [`routes`](Self::routes) | any authenticated caller, everywhere |
     /// | [`limit`](Self::limit), [`concurrency`](Self::concurrency), [`failures`](Self::failures) | none |
     /// | [`client_address`](Self::client_address) | a [`PeerAddr`](crate::policy::PeerAddr) among the request's extensions; axum's `ConnectInfo` has to be named |
     /// | CORS preflights | pass without a credential; see [`refuse_preflights`](Self::refuse_preflights) |
     /// | [`render`](Self::render) | RFC 9457 problem details |
+    /// | [`rate_limit_headers`](Self::rate_limit_headers) | `X-RateLimit-*`, where there is a limit |
     pub fn new(store: impl KeyStore) -> Self {
         let authenticator = Authenticator {
             sources: Sources::default(),
@@ -241,7 +247,8 @@ impl AuthLayer {
     ///
     /// # Errors
     ///
-    /// When the limit can't work as configured, or is one too many.
+    /// When its cost is above one of its quotas; when it has the [name](Limit::name) of another limit of
+    /// the gate, or is a clone of one; when it can't be shared as it is; when it is the ninth.
     pub fn limit(mut self, limit: Limit) -> Result<Self, ConfigError> {
         self.authenticator().limits = self.gate.authenticator.limits.with(limit)?;
         Ok(self)
@@ -251,7 +258,7 @@ impl AuthLayer {
     ///
     /// # Errors
     ///
-    /// When it has the name of another, or is one too many.
+    /// When it has the name of another, or is the ninth.
     pub fn concurrency(mut self, concurrency: Concurrency) -> Result<Self, ConfigError> {
         self.authenticator().concurrency = self.gate.authenticator.concurrency.with(concurrency)?;
         Ok(self)
@@ -298,7 +305,7 @@ impl AuthLayer {
         self
     }
 
-    /// Which rate-limit headers answers carry.
+    /// Which rate-limit headers answers carry, instead of `X-RateLimit-*`.
     pub fn rate_limit_headers(mut self, headers: RateLimitHeaders) -> Self {
         let gate = self.gate();
         gate.refusals = gate.refusals.clone().rate_limit_headers(headers);

@@ -44,6 +44,28 @@ impl From<Result<Admitted, JwtError>> for Attempt {
 }
 
 /// Verifies the tokens of one issuer. Cheap to clone.
+///
+/// Most hand it to a gate, by [`AuthLayer::jwt`](crate::AuthLayer::jwt). Who verifies without one asks
+///
+/// | | where |
+/// | --- | --- |
+/// | [`verify`](Self::verify) | all keys and revocations are in memory |
+/// | [`verify_and_ask`](Self::verify_and_ask) | [`Revocations`] have to be asked for |
+/// | [`verify_or_fetch`](Self::verify_or_fetch) | the issuer [publishes](super::remote) its keys |
+///
+/// ```
+/// use keygate::jwt::{Algorithm, JwtKey, JwtVerifier};
+/// use keygate::{AuthLayer, store::MemoryStore};
+///
+/// # let secret = "0123456789abcdefghijklmnopqrstuv";
+/// let key = JwtKey::secret(Algorithm::HS256, secret)?; // of 32 bytes or more
+/// let verifier = JwtVerifier::builder("https://id.example.com", "https://api.example.com")
+///     .key(key)
+///     .build()?;
+/// let gate = AuthLayer::new(MemoryStore::new()).jwt(verifier);
+/// # let _ = gate;
+/// # Ok::<(), keygate::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct JwtVerifier {
     pub(crate) keys: KeySource,

@@ -38,7 +38,8 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 ///
 /// At most [`capacity`](Self::capacity) identities are counted at a time, in memory, in this
 /// process. When there is no room, those whose quota is whole again go first, then of a sample the
-/// one that has consumed least; a caller at its limit stays.
+/// one that has consumed least; a caller at its limit stays, unless hundreds in a row are at theirs.
+/// Whoever had to go begins anew.
 ///
 /// A count belongs to one identity under one quota (limit, window and algorithm). A caller whose
 /// quota changes (another plan, another key quota, a clone with other plans) starts a new count,

@@ -111,7 +111,10 @@ pub use usage::{Month, Usage, UsageStore, Use};
 
 use crate::{KeyDigest, KeyRecord, Tenant, TenantId};
 
-/// Finds the records of keys.
+/// Finds the records of keys: all that a gate needs of a store. The [module](self) has a whole one.
+///
+/// What is not there is `Ok(None)`, and only what can't be told is `Err`: a gate answers the one with
+/// 401, the other with 503.
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
     /// The record of the key with this digest; `None` if there is none.

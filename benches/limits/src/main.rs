@@ -4,7 +4,7 @@
 //! cargo run --release --manifest-path benches/limits/Cargo.toml              prints all
 //! … -- --check                    exits with 1 when a bound does not hold
 //! … -- --grow                     memory from 1 to 10,000,000 identities, too
-//! … -- only 'governor' 1 100000   one case, for a profiler
+//! … -- only 'governor, keyed' 1 100000   one case, for a profiler
 //! ```
 //!
 //! Each case is a whole request through an `Authenticator`: key, record, and then nothing, a limit of
