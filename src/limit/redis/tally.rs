@@ -59,6 +59,7 @@ impl Tally {
             Some(Known::Telling(failures)) => *failures,
             Some(Known::UsedUp(_)) | None => 0,
         };
+        make_room(&mut known, now);
         let most = (quota.limit() / PART).max(1);
         let is_full = telling == 0 && known.len() >= CAPACITY;
         if telling >= most || is_full || self.link.circuit.is_open() {
@@ -98,9 +99,7 @@ impl Tally {
 
     fn learn(&self, name: Arc<str>, wait: Option<u64>) {
         let (mut known, now) = (self.known(), self.link.now());
-        if known.len() >= CAPACITY {
-            known.retain(|_, known| !matches!(known, Known::UsedUp(until) if *until <= now));
-        }
+        make_room(&mut known, now);
         let is_new = match (known.remove(&name), wait) {
             (_, Some(wait)) => Known::UsedUp(now.saturating_add(wait)),
             (Some(Known::Telling(failures @ 2..)), None) => Known::Telling(failures - 1),
@@ -120,6 +119,14 @@ impl Tally {
     /// Nothing panics while it holds the lock.
     fn known(&self) -> MutexGuard<'_, HashMap<Arc<str>, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets what is over, where there is too much: otherwise those would be refused for ever of whom
+/// nothing is known.
+fn make_room(known: &mut HashMap<Arc<str>, Known>, now: u64) {
+    if known.len() >= CAPACITY {
+        known.retain(|_, known| !matches!(known, Known::UsedUp(until) if *until <= now));
     }
 }
 
@@ -185,5 +192,22 @@ impl FailureBudget {
             count.tally = Some(Tally::new(redis.link()));
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_makes_room_for_those_of_whom_nothing_is_known() {
+        let name = |n: usize| Arc::<str>::from(n.to_string());
+        let mut known: HashMap<_, _> =
+            (0..CAPACITY).map(|n| (name(n), Known::UsedUp(1 + n as u64 % 2))).collect();
+        make_room(&mut known, 0);
+        assert_eq!(known.len(), CAPACITY, "nothing is over");
+        known.insert(name(CAPACITY), Known::Telling(1));
+        make_room(&mut known, 1);
+        assert_eq!(known.len(), CAPACITY / 2 + 1);
     }
 }
