@@ -188,6 +188,7 @@ impl KeyRecord {
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Arc<Tenant>>) -> Self {
         self.tenant = tenant.into();
+        self.seats = Seats::default();
         self
     }
 

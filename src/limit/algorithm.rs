@@ -97,12 +97,6 @@ fn decide_by(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decisi
     (state, Decision { answer, remaining: room - taken, reset })
 }
 
-/// What of its quota the state has consumed, in 1/2^20 rounded up: 0 is as good as new, 2^20 full.
-pub(crate) fn consumed(quota: &Quota, state: State, now: u64) -> u64 {
-    let (_, decision) = decide(quota, state, now, 0);
-    ((quota.limit() - decision.remaining) << 20).div_ceil(quota.limit())
-}
-
 /// The state, and the time at which to look at it, when the clock says `now`.
 #[inline]
 pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {

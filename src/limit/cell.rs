@@ -1,12 +1,14 @@
-//! The counter of one identity under one quota, in 48 bytes.
+//! The counter of one account, in 32 bytes: two share a line of memory, and none lies across two.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::algorithm::{self, Decision, State};
 use super::identity::Identity;
 use super::latch::Latch;
-use super::quota::{Algorithm, Quota};
+use super::quota::Quota;
+use super::rough::Rough;
 use crate::Timestamp;
 
 /// A limiter that can't tell. Nobody is let in on its word.
@@ -14,119 +16,55 @@ use crate::Timestamp;
 #[error("a rate limit's table was left locked by a panic")]
 pub(crate) struct LimitError;
 
-/// What stands for an account, which is an identity under a quota: 95 bits of a keyed hash of the
-/// identity, and the quota.
+/// What stands for an account, which is an identity under a quota: a keyed hash of both.
 ///
 /// One counter for several quotas would have to cut its count to the smaller one, or to the shorter
 /// window, and so give back what was taken of the other: who alternates would take without end.
 ///
-/// Without the key nobody can look for two identities with one hash. That two of ten million have one
-/// by chance is as likely as one in 800 million million.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tag {
-    hash: u64,
-    /// The quota's limit, and more of the hash.
-    limit: u64,
-    /// The quota's window and algorithm, and more of the hash.
-    window: u64,
-}
-
-/// A limit has 40 bits, a window in nanoseconds 55, an algorithm 2; the hash has the rest.
-const LIMIT: u32 = 40;
-const WINDOW: u32 = 55;
-const QUOTA: u32 = WINDOW + 2;
+/// Without the key nobody can look for two accounts with one hash. That two of ten million have one
+/// by chance, and then share a count, is as likely as one in 370,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(NonZeroU64);
 
 impl Tag {
-    /// Of nobody: no quota has a limit of 0.
-    const VACANT: Self = Self { hash: 0, limit: 0, window: 0 };
-
     #[inline]
     pub(crate) fn new(owner: &Identity<'_>, quota: &Quota, key: &RandomState) -> Self {
-        let mut hasher = key.build_hasher();
-        owner.parts().hash(&mut hasher);
-        let hash = hasher.finish() ^ quota.mixed();
-        // A longer text, of which the hash is another.
-        hasher.write_u8(1);
-        let more = hasher.finish();
-        let limit = quota.limit() | more << LIMIT;
-        Self { hash, limit, window: window(quota) | (more >> 32) << QUOTA }
-    }
-
-    /// Where to look for it.
-    #[inline]
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
+        let hash = key.hash_one(owner.parts()) ^ quota.mixed();
+        Self(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MAX))
     }
 
     #[inline]
-    pub(crate) fn is_under(&self, quota: &Quota) -> bool {
-        low(self.limit, LIMIT) == quota.limit() && low(self.window, QUOTA) == window(quota)
-    }
-
-    fn quota(&self) -> Quota {
-        let algorithm = match low(self.window, QUOTA) >> WINDOW {
-            0 => Algorithm::FixedWindow,
-            1 => Algorithm::SlidingWindow,
-            2 => Algorithm::Gcra,
-            _ => Algorithm::CalendarMonth,
-        };
-        Quota::of_nanos(low(self.limit, LIMIT), low(self.window, WINDOW), algorithm)
+    pub(super) fn bits(self) -> u64 {
+        self.0.get()
     }
 }
 
-#[inline]
-fn window(quota: &Quota) -> u64 {
-    let algorithm: u64 = match quota.algorithm() {
-        Algorithm::FixedWindow => 0,
-        Algorithm::SlidingWindow => 1,
-        Algorithm::Gcra => 2,
-        Algorithm::CalendarMonth => 3,
-    };
-    quota.nanos() | algorithm << WINDOW
-}
-
-#[inline]
-const fn low(word: u64, bits: u32) -> u64 {
-    word & ((1 << bits) - 1)
-}
-
-/// Of a latch's bits so many are what was used; the others say how often the cell has changed hands.
+/// Of a latch's bits so many are what was used, then the number of the tenancy; the others are of the
+/// quota's rough limit.
 const USED: u32 = 40;
-const TURNS: u64 = (1 << (63 - USED)) - 1;
+const NUMBER: u32 = 15;
+/// Of the word with what is past so many are that; the others are the rest of the rough quota.
+const PAST: u32 = 55;
 
-/// A place for a counter, which belongs to one account after another.
+/// A place for a counter, which belongs to one account after another, or to none.
 ///
-/// What it holds is read and written by whoever has its latch; only whom it belongs to may be read
-/// under the lock of its shard too, without which it changes never.
+/// What it holds is read and written by whoever has its latch; whom it belongs to may be looked at by
+/// anybody, and is only sure under the latch.
 #[derive(Debug, Default)]
+#[repr(align(32))]
 pub(crate) struct Cell {
     latch: Latch,
     last: AtomicU64,
     past: AtomicU64,
-    hash: AtomicU64,
-    limit: AtomicU64,
-    window: AtomicU64,
+    /// A [`Tag`], or 0.
+    tag: AtomicU64,
 }
 
 impl Cell {
-    /// Whom it belongs to.
+    /// Whom it belongs to, as far as can be told from outside.
     #[inline]
-    pub(super) fn tag(&self) -> Tag {
-        Tag {
-            hash: self.hash(),
-            limit: self.limit.load(Ordering::Relaxed),
-            window: self.window.load(Ordering::Relaxed),
-        }
-    }
-
-    #[inline]
-    pub(super) fn hash(&self) -> u64 {
-        self.hash.load(Ordering::Relaxed)
-    }
-
-    /// How often it has changed hands, as far as it counts that.
-    pub(super) fn turn(&self) -> u32 {
-        (self.latch.peek() >> USED) as u32
+    pub(super) fn tag(&self) -> Option<Tag> {
+        NonZeroU64::new(self.tag.load(Ordering::Relaxed)).map(Tag)
     }
 
     /// The counter, whosever it is, until that is dropped.
@@ -135,43 +73,73 @@ impl Cell {
         Counter { cell: self, bits: self.latch.acquire() }
     }
 
-    /// The counter, if it is still that of `tag`.
+    /// The counter, if it is that of `tag`.
     #[inline(always)]
-    pub(super) fn lock_for(&self, tag: &Tag) -> Option<Counter<'_>> {
+    pub(super) fn lock_for(&self, tag: Tag) -> Option<Counter<'_>> {
         let counter = self.lock();
-        (self.tag() == *tag).then_some(counter)
+        (self.tag() == Some(tag)).then_some(counter)
     }
 
-    /// Begins to count for `tag`.
-    pub(super) fn begin(&self, tag: Tag) {
-        self.lock().change_hands(tag, 0);
-    }
-
-    /// Forgets whom it counted for, and keeps a number of its table's instead.
-    pub(super) fn end(&self, kept: u32) {
-        self.lock().change_hands(Tag::VACANT, kept.into());
-    }
-
-    /// The same, if nothing has been consumed of the quota. Tells what has: in one step, since who knows
-    /// the place may count at any time.
-    pub(super) fn end_unless_consumed(&self, now: Timestamp, kept: u32) -> u64 {
+    /// Begins to count for `tag`, in the tenancy of this number.
+    pub(super) fn begin(&self, tag: Tag, quota: Rough, number: Number) {
         let mut counter = self.lock();
-        let quota = self.tag().quota();
-        let consumed = algorithm::consumed(&quota, counter.state(), now.as_nanos());
+        let (limit, rest) = quota.parts();
+        self.last.store(0, Ordering::Relaxed);
+        self.past.store(rest << PAST, Ordering::Relaxed);
+        counter.bits = limit << (USED + NUMBER) | u64::from(number.0) << USED;
+        counter.belong_to(Some(tag));
+    }
+
+    /// Counts for nobody any more.
+    pub(super) fn end(&self) {
+        self.lock().belong_to(None);
+    }
+
+    /// The same, if nothing is consumed of the quota. Tells what is, roughly, in 1/2^20: in one step,
+    /// since who knows the place may count at any time.
+    pub(super) fn end_unless_consumed(&self, now: Timestamp) -> u64 {
+        let mut counter = self.lock();
+        let consumed = counter.quota().consumed(counter.state(), now.as_nanos());
         if consumed == 0 {
-            counter.change_hands(Tag::VACANT, kept.into());
+            counter.belong_to(None);
         }
         consumed
     }
 
-    /// What [`end`](Self::end) was told to keep.
-    pub(super) fn kept(&self) -> u32 {
-        self.last.load(Ordering::Relaxed) as u32
+    /// Gives its counter, and all that it has counted, to a cell that counts for nobody.
+    pub(super) fn move_to(&self, other: &Self) {
+        let (mut from, mut to) = (self.lock(), other.lock());
+        to.bits = from.bits;
+        other.last.store(self.last.load(Ordering::Relaxed), Ordering::Relaxed);
+        other.past.store(self.past.load(Ordering::Relaxed), Ordering::Relaxed);
+        to.belong_to(self.tag());
+        from.belong_to(None);
     }
 }
 
-/// A [`State`] that nobody else sees meanwhile. It knows no quota, and is only ever asked under the
-/// one of its account. It is never half written: what can fail comes before.
+/// Tells the tenancies of one account from each other: a counter that was dropped is not the one that
+/// the account gets when it comes back. They are taken in turn, and begin again after 2^15.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Number(u16);
+
+impl Number {
+    #[inline]
+    pub(super) fn bits(self) -> u16 {
+        self.0
+    }
+
+    #[inline]
+    pub(super) fn of_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    pub(super) fn next(self) -> Self {
+        Self(low(u64::from(self.0) + 1, NUMBER) as u16)
+    }
+}
+
+/// A [`State`] that nobody else sees meanwhile. It knows its quota only roughly, and is only ever asked
+/// under the one of its account. It is never half written: what can fail comes before.
 #[derive(Debug)]
 pub(crate) struct Counter<'a> {
     cell: &'a Cell,
@@ -195,8 +163,9 @@ impl Counter<'_> {
 
     #[inline]
     pub(super) fn keep(&mut self, state: State) {
+        let past = self.cell.past.load(Ordering::Relaxed) >> PAST << PAST | low(state.past, PAST);
         self.cell.last.store(state.last, Ordering::Relaxed);
-        self.cell.past.store(state.past, Ordering::Relaxed);
+        self.cell.past.store(past, Ordering::Relaxed);
         self.bits = self.bits >> USED << USED | low(state.used, USED);
     }
 
@@ -205,20 +174,22 @@ impl Counter<'_> {
         State {
             last: self.cell.last.load(Ordering::Relaxed),
             used: low(self.bits, USED),
-            past: self.cell.past.load(Ordering::Relaxed),
+            past: low(self.cell.past.load(Ordering::Relaxed), PAST),
         }
     }
 
-    pub(super) fn turn(&self) -> u32 {
-        (self.bits >> USED) as u32
+    #[inline]
+    pub(super) fn number(&self) -> Number {
+        Number(low(self.bits >> USED, NUMBER) as u16)
     }
 
-    fn change_hands(&mut self, tag: Tag, last: u64) {
-        self.cell.hash.store(tag.hash, Ordering::Relaxed);
-        self.cell.limit.store(tag.limit, Ordering::Relaxed);
-        self.cell.window.store(tag.window, Ordering::Relaxed);
-        self.bits = ((u64::from(self.turn()) + 1) & TURNS) << USED;
-        self.keep(State { last, ..State::default() });
+    fn quota(&self) -> Rough {
+        let rest = self.cell.past.load(Ordering::Relaxed) >> PAST;
+        Rough::of_parts(self.bits >> (USED + NUMBER), rest)
+    }
+
+    fn belong_to(&mut self, tag: Option<Tag>) {
+        self.cell.tag.store(tag.map_or(0, Tag::bits), Ordering::Relaxed);
     }
 }
 
@@ -227,4 +198,9 @@ impl Drop for Counter<'_> {
     fn drop(&mut self) {
         self.cell.latch.release(self.bits);
     }
+}
+
+#[inline]
+const fn low(word: u64, bits: u32) -> u64 {
+    word & ((1 << bits) - 1)
 }

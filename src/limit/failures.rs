@@ -255,13 +255,13 @@ impl Count {
         now: Timestamp,
     ) -> Result<Option<Duration>, LimitError> {
         let there = || self.tally.as_ref().and_then(|tally| tally.used_up(who, &self.quota));
-        let Some(place) = self.table.find(who, &self.quota)? else { return Ok(there()) };
-        let Some(mut counter) = self.table.lock(&place)? else { return Ok(there()) };
-        let here = wait(counter.decide(&self.quota, now, 1).1);
-        // Keeps what the clock has done: only so does the wait end when the clock was set back.
-        counter.take(&self.quota, now, 0);
-        drop(counter);
-        Ok(here.or_else(there))
+        let here = self.table.look(who, &self.quota, |mut counter| {
+            let here = wait(counter.decide(&self.quota, now, 1).1);
+            // Keeps what the clock has done: only so does the wait end when the clock was set back.
+            counter.take(&self.quota, now, 0);
+            here
+        })?;
+        Ok(here.flatten().or_else(there))
     }
 }
 

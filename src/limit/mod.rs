@@ -38,8 +38,10 @@ pub mod redis;
 #[cfg_attr(not(feature = "redis"), path = "remote_off.rs")]
 mod remote;
 mod reservation;
+mod rough;
 mod running;
 mod seats;
+mod shard;
 mod slab;
 mod standing;
 mod sync;

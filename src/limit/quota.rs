@@ -161,11 +161,6 @@ impl Quota {
         self.algorithm
     }
 
-    /// From the parts of one that was checked before.
-    pub(super) const fn of_nanos(limit: u64, nanos: u64, algorithm: Algorithm) -> Self {
-        Self { limit, nanos, algorithm }
-    }
-
     /// The same with another limit, which is one that was checked.
     #[cfg(feature = "redis")]
     pub(super) const fn with_limit(self, limit: u64) -> Self {
@@ -175,7 +170,10 @@ impl Quota {
     /// A number for hashing: equal for equal quotas, and rarely for others.
     #[inline]
     pub(super) const fn mixed(&self) -> u64 {
-        self.limit ^ self.nanos.rotate_left(8) ^ (self.algorithm as u64).rotate_right(2)
+        let window = self.nanos ^ (self.algorithm as u64).rotate_right(2);
+        // Odd numbers without a pattern: the golden ratio's, and one of SplitMix64's.
+        let limit = self.limit.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        limit ^ window.wrapping_mul(0xBF58_476D_1CE4_E5B9)
     }
 
     /// The same, of which the compiler knows that it counts in fixed windows.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::cell::LimitError;
+use super::cell::{Counter, LimitError};
 use super::quota::Quota;
 use super::remote::Settling;
 use super::table::{Place, Table};
@@ -156,10 +156,10 @@ impl Hold {
 
     /// To the very counter that it was taken from: one that came in its place knows nothing of it.
     fn give_back(&self, now: Timestamp, rest: u64) -> Result<(), LimitError> {
-        if let Some(mut counter) = self.table.lock(&self.place)? {
+        let give_back = |mut counter: Counter<'_>| {
             counter.give_back(&self.quota, now, self.taken, rest);
-        }
-        Ok(())
+        };
+        self.table.settle(&self.place, give_back)
     }
 
     fn take(&self, now: Timestamp, missing: u64) -> Result<(), LimitError> {

@@ -1,6 +1,5 @@
 //! Counters kept at hand beside a key's record.
 
-use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,14 +7,14 @@ use super::cell::{Counter, LimitError, Tag};
 use super::identity::Identity;
 use super::quota::Quota;
 use super::table::{Place, Table};
-use crate::{KeyId, KeyRecord, TenantId, Timestamp};
+use crate::{KeyRecord, Timestamp};
 
 /// The counters of the first two limits that a key's record met, so that a check with the record at
 /// hand needs no table. Later limits ask their tables.
 ///
-/// A seat is good for one owner under one quota: a record that changes its tenant is not counted
-/// for the old one, and one that is judged under another quota is counted in the table. A clone has
-/// empty seats, since it may become another record.
+/// A seat is good for the record's key or for its tenant, under one quota: a record that is judged
+/// under another quota is counted in the table. A record that becomes another one, of another tenant
+/// or as a clone, has empty seats.
 #[derive(Debug, Default)]
 pub(crate) struct Seats([OnceLock<Seat>; 2]);
 
@@ -23,6 +22,7 @@ pub(crate) struct Seats([OnceLock<Seat>; 2]);
 #[derive(Debug)]
 pub(crate) struct Seat {
     table: u64,
+    quota: Quota,
     owner: Owner,
     tag: Tag,
     /// A [`Spot`](super::table::Spot), which another account may have had since.
@@ -30,14 +30,14 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// The counter; `None` if it has lost that.
+    /// The counter; `None` if it is not there any more.
     #[inline(always)]
     pub(super) fn lock<'t>(&self, table: &'t Table) -> Result<Option<Counter<'t>>, LimitError> {
-        table.lock_at(self.spot.load(Ordering::Relaxed).into(), &self.tag)
+        table.lock_at(self.spot.load(Ordering::Relaxed).into(), self.tag)
     }
 
     fn place(&self) -> Place {
-        Place { tag: self.tag, spot: self.spot.load(Ordering::Relaxed).into() }
+        Place::new(self.tag, &self.quota, self.spot.load(Ordering::Relaxed).into())
     }
 
     /// Puts it where its account is counted now.
@@ -46,28 +46,19 @@ impl Seat {
     }
 }
 
-/// Whom a seat is for. The name is kept alive, so that one at the same address is the same name and
-/// need not be read.
-#[derive(Debug)]
+/// Whom of its record a seat is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    Tenant(TenantId),
-    Key(KeyId),
+    Tenant,
+    Key,
 }
 
 impl Owner {
     #[inline]
-    fn is(&self, identity: &Identity<'_>) -> bool {
-        match (self, identity) {
-            (Self::Tenant(mine), Identity::Tenant(name)) => ptr::eq(mine.as_str(), *name),
-            (Self::Key(mine), Identity::Key(name)) => ptr::eq(mine.as_str(), *name),
-            _ => false,
-        }
-    }
-
-    fn of(identity: &Identity<'_>, record: &KeyRecord) -> Self {
+    fn of(identity: &Identity<'_>) -> Self {
         match identity {
-            Identity::Tenant(_) => Self::Tenant(record.tenant().id().clone()),
-            _ => Self::Key(record.id().clone()),
+            Identity::Tenant(_) => Self::Tenant,
+            _ => Self::Key,
         }
     }
 }
@@ -87,9 +78,9 @@ pub(super) fn find<'a>(
     quota: &Quota,
 ) -> Option<&'a Seat> {
     let Seats(seats) = record.seats();
-    let is_it = |seat: &&Seat| {
-        seat.table == table.id() && seat.owner.is(identity) && seat.tag.is_under(quota)
-    };
+    let owner = Owner::of(identity);
+    let is_it =
+        |seat: &&Seat| seat.table == table.id() && seat.owner == owner && seat.quota == *quota;
     seats.iter().filter_map(OnceLock::get).find(is_it)
 }
 
@@ -119,8 +110,9 @@ fn sit_down(
     let Seats(seats) = record.seats();
     let taken = seats.iter().filter_map(OnceLock::get).any(|seat| seat.table == table.id());
     for free in seats.iter().filter(|seat| !taken && seat.get().is_none()) {
-        let (owner, spot) = (Owner::of(identity, record), AtomicU64::new(place.spot.into()));
-        if free.set(Seat { table: table.id(), owner, tag: place.tag, spot }).is_ok() {
+        let (owner, spot) = (Owner::of(identity), AtomicU64::new(place.spot.into()));
+        let seat = Seat { table: table.id(), quota: *quota, owner, tag: place.tag, spot };
+        if free.set(seat).is_ok() {
             break;
         }
     }

@@ -1,54 +1,69 @@
-//! Where a table's counters are: in a few large pieces, which never move and are never given back.
+//! Where a shard's counters are: in pieces of which each is as large as all before it, which never move
+//! and are never given back.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::cell::{Cell, LimitError};
 
-/// A table grows by about a 256th of its capacity at a time.
-const BITS_OF_PIECES: u32 = 8;
-/// But not by less.
-const MIN_BITS: u32 = 6;
+/// The first piece has so many cells, in bits.
+const FIRST: u32 = 5;
 
-/// Room for counters, which is made when it is needed.
+/// A number of cells that is a power of two, and can be doubled up to a largest.
 pub(super) struct Slab {
     pieces: Box<[OnceLock<Box<[Cell]>>]>,
-    /// How many bits of a slot's number are those of the place in its piece.
-    bits: u32,
-    capacity: u32,
-    used: AtomicU32,
+    size: AtomicU32,
 }
 
 impl Slab {
-    /// Room for `capacity` counters.
-    pub(super) fn new(capacity: u32) -> Self {
-        let bits = capacity.checked_ilog2().unwrap_or(0).saturating_sub(BITS_OF_PIECES);
-        let bits = bits.max(MIN_BITS);
-        let pieces = (0..capacity.div_ceil(1 << bits)).map(|_| OnceLock::new()).collect();
-        Self { pieces, bits, capacity, used: AtomicU32::new(0) }
+    /// Grows up to 2 to the `bits` cells.
+    pub(super) fn new(bits: u32) -> Self {
+        let pieces = (0..=bits.saturating_sub(FIRST)).map(|_| OnceLock::new()).collect();
+        let slab = Self { pieces, size: AtomicU32::new(0) };
+        slab.make(0);
+        slab
     }
 
-    /// The cell in a slot that was [taken](Self::take).
+    /// How many cells there are. All of them are seen by who sees their number.
+    #[inline]
+    pub(super) fn size(&self) -> u32 {
+        self.size.load(Ordering::Acquire)
+    }
+
     #[inline]
     pub(super) fn cell(&self, slot: u32) -> Result<&Cell, LimitError> {
-        let piece = self.pieces.get((slot >> self.bits) as usize).and_then(OnceLock::get);
-        let place = slot & ((1 << self.bits) - 1);
-        piece.and_then(|piece| piece.get(place as usize)).ok_or(LimitError)
+        let piece = u32::BITS - (slot >> FIRST).leading_zeros();
+        let before = if piece == 0 { 0 } else { 1 << (FIRST + piece - 1) };
+        let cells = self.pieces.get(piece as usize).and_then(OnceLock::get);
+        cells.and_then(|cells| cells.get((slot - before) as usize)).ok_or(LimitError)
     }
 
-    /// A slot that nobody has had.
-    pub(super) fn take(&self) -> Result<u32, LimitError> {
-        let slot = self.used.fetch_add(1, Ordering::Relaxed);
-        let piece = slot >> self.bits;
-        let rest = self.capacity.saturating_sub(piece << self.bits).min(1 << self.bits);
-        let cells = || (0..rest).map(|_| Cell::default()).collect();
-        self.pieces.get(piece as usize).ok_or(LimitError)?.get_or_init(cells);
-        Ok(slot)
+    /// The slot after this one; after the last the first.
+    #[inline]
+    pub(super) fn next(&self, slot: u32, size: u32) -> u32 {
+        (slot + 1) & (size - 1)
+    }
+
+    /// False if it is as large as it may be.
+    pub(super) fn can_double(&self) -> bool {
+        self.size() >> FIRST < 1 << (self.pieces.len() - 1)
+    }
+
+    /// Adds as many cells as there are, which count for nobody.
+    pub(super) fn double(&self) {
+        self.make(u32::BITS - (self.size() >> FIRST).leading_zeros());
+    }
+
+    fn make(&self, piece: u32) {
+        let size = 1 << (FIRST + piece);
+        let made = (size - self.size()) as usize;
+        let Some(place) = self.pieces.get(piece as usize) else { return };
+        place.get_or_init(|| std::iter::repeat_with(Cell::default).take(made).collect());
+        self.size.store(size, Ordering::Release);
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        let cells = self.pieces.iter().filter_map(OnceLock::get).map(|piece| piece.len());
-        cells.sum::<usize>() * size_of::<Cell>() + size_of_val(&*self.pieces)
+        self.size() as usize * size_of::<Cell>() + size_of_val(&*self.pieces)
     }
 }

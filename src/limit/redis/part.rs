@@ -213,9 +213,11 @@ impl Part {
     pub(super) fn release(&mut self, now: Timestamp) {
         match (self.held.take(), &self.place) {
             (Some(Held::Memory(taken)), Place::Memory { place, quota }) => {
-                if let Ok(Some(mut counter)) = self.table.lock(place) {
+                let give_back = |mut counter: cell::Counter<'_>| {
                     counter.give_back(quota, now, taken, self.cost);
-                }
+                };
+                // A counter that can't be used lets nobody in any more: nothing is owed to it.
+                let _ = self.table.settle(place, give_back);
             }
             (Some(Held::Slice(number)), Place::Slice(slot)) => {
                 if let Ok(mut state) = slot.lock() {

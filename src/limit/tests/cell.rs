@@ -6,22 +6,27 @@ use super::*;
 use crate::limit::algorithm::{State, decide};
 use std::hash::RandomState;
 
-use crate::limit::cell::{Cell, Tag};
+use crate::limit::cell::{Cell, Number, Tag};
 use crate::limit::identity::Identity;
+use crate::limit::rough::Rough;
 
 fn cell(quota: &Quota) -> Cell {
     let cell = Cell::default();
-    cell.begin(Tag::new(&Identity::Key("k"), quota, &RandomState::new()));
+    begin(&cell, Tag::new(&Identity::Key("k"), quota, &RandomState::new()), quota);
     cell
 }
 
-#[test]
-fn a_cell_takes_48_bytes() {
-    assert_eq!(size_of::<Cell>(), 48);
+fn begin(cell: &Cell, tag: Tag, quota: &Quota) {
+    cell.begin(tag, quota.into(), Number::default().next());
 }
 
 #[test]
-fn a_cell_is_for_one_identity_under_one_quota() {
+fn two_cells_are_a_line_of_memory() {
+    assert_eq!((size_of::<Cell>(), align_of::<Cell>()), (32, 32));
+}
+
+#[test]
+fn a_tag_is_for_one_identity_under_one_quota() {
     let mut quotas: Vec<_> = ALGORITHMS.map(|algorithm| quota(10, 60_000, algorithm)).into();
     quotas.extend([quota(11, 60_000, Algorithm::Gcra), quota(10, 60_001, Algorithm::Gcra)]);
     quotas.push(quota(Quota::MAX_LIMIT, 366 * 86_400_000, Algorithm::Gcra));
@@ -32,7 +37,6 @@ fn a_cell_is_for_one_identity_under_one_quota() {
         for (j, other) in quotas.iter().enumerate() {
             let is_same = mine == tag(Identity::Key("k"), other);
             assert_eq!(is_same, i == j, "{one:?} and {other:?}");
-            assert_eq!(mine.is_under(other), i == j, "{one:?} and {other:?}");
             assert_ne!(mine, tag(Identity::Tenant("k"), other));
         }
     }
@@ -80,16 +84,33 @@ fn a_panic_while_a_counter_is_locked_changes_nothing_of_it() {
 fn a_cell_that_changes_hands_counts_from_nothing_for_nobody_else() {
     let quota = Quota::per_hour(10).unwrap();
     let (cell, key) = (cell(&quota), RandomState::new());
-    let (first, second) = (cell.tag(), Tag::new(&Identity::Key("other"), &quota, &key));
-    cell.lock_for(&first).unwrap().take(&quota, noon(), 10);
-    let turn = cell.turn();
-    cell.end(77);
-    assert_eq!(cell.kept(), 77);
-    assert!(cell.lock_for(&first).is_none());
-    cell.begin(second);
-    assert!(cell.lock_for(&first).is_none());
-    assert_eq!(cell.lock_for(&second).unwrap().take(&quota, noon(), 1).remaining, 9);
-    assert_ne!(cell.turn(), turn);
+    let (first, second) = (cell.tag().unwrap(), Tag::new(&Identity::Key("other"), &quota, &key));
+    cell.lock_for(first).unwrap().take(&quota, noon(), 10);
+    cell.end();
+    assert!(cell.tag().is_none());
+    assert!(cell.lock_for(first).is_none());
+    begin(&cell, second, &quota);
+    assert!(cell.lock_for(first).is_none());
+    assert_eq!(cell.lock_for(second).unwrap().take(&quota, noon(), 1).remaining, 9);
+}
+
+#[test]
+fn a_counter_that_is_moved_takes_along_all_that_it_has() {
+    for algorithm in ALGORITHMS {
+        let quota = quota(1_000, 60_000, algorithm);
+        let (old, new) = (cell(&quota), Cell::default());
+        old.lock().take(&quota, noon(), 700);
+        old.lock().take(&quota, after(61), 30);
+        let all_of = |cell: &Cell| {
+            let counter = cell.lock();
+            (cell.tag(), counter.state(), counter.number())
+        };
+        let all = all_of(&old);
+        old.move_to(&new);
+        assert!(old.tag().is_none());
+        assert_eq!(all_of(&new), all);
+        assert_ne!(new.end_unless_consumed(after(61)), 0, "its rough quota, too");
+    }
 }
 
 #[test]
@@ -99,11 +120,19 @@ fn the_largest_numbers_have_room() {
     let state = State { last: u64::MAX, used: Quota::MAX_LIMIT, past: quota.nanos() - 1 };
     cell.lock().keep(state);
     assert_eq!(cell.lock().state(), state);
-    assert!(cell.tag().is_under(&quota));
-    for _ in 0..(1 << 23) + 5 {
-        cell.end(0);
+    assert!(cell.end_unless_consumed(noon()) >= 1 << 20);
+    cell.lock().keep(State::default());
+    assert_eq!(cell.end_unless_consumed(noon()), 0);
+}
+
+#[test]
+fn tenancies_are_told_apart_until_their_numbers_begin_again() {
+    let mut number = Number::default();
+    let mut seen = std::collections::HashSet::new();
+    while seen.insert(number.bits()) {
+        number = number.next();
     }
-    assert_eq!(cell.lock().state(), State::default(), "however often it has changed hands");
+    assert_eq!((seen.len(), number), (1 << 15, Number::default()));
 }
 
 #[test]
@@ -112,11 +141,17 @@ fn a_cell_ends_when_nothing_is_consumed_of_its_quota_and_tells_what_is() {
         let quota = quota(4, 1_000, algorithm);
         let cell = cell(&quota);
         cell.lock().take(&quota, noon(), 1);
-        assert_eq!(cell.end_unless_consumed(noon(), 7), 1 << 18);
-        assert!(cell.tag().is_under(&quota));
-        assert_eq!(cell.end_unless_consumed(after(2), 7), 0);
-        assert!(!cell.tag().is_under(&quota) && cell.kept() == 7);
+        assert_eq!(cell.end_unless_consumed(noon()), 1 << 18);
+        assert!(cell.tag().is_some());
+        assert_eq!(cell.end_unless_consumed(after(3)), 0);
+        assert!(cell.tag().is_none());
     }
+}
+
+/// What the state has consumed of its quota, in 1/2^20.
+fn consumed(quota: &Quota, state: State, now: u64) -> u64 {
+    let (_, decision) = decide(quota, state, now, 0);
+    ((quota.limit() - decision.remaining) << 20).div_ceil(quota.limit())
 }
 
 fn any_quota() -> impl Strategy<Value = Quota> {
@@ -136,5 +171,24 @@ proptest! {
             prop_assert_eq!(cell.lock().take(&quota, at(now), cost), expected);
             state = next;
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rough_quota_forgets_nobody_early_and_takes_all_at_their_limit_for_such(
+        quota in any_quota(), used in 0..=200_u64, past in 0..=200_u64, idle in 0..11_000_u64
+    ) {
+        let (limit, is_sliding) = (quota.limit(), quota.algorithm() == Algorithm::SlidingWindow);
+        let past = if is_sliding { past.min(limit) } else { 0 };
+        let state = State { last: NOON, used: used.min(limit), past };
+        let now = NOON + idle * 1_000_000;
+        let (consumed, really) = (Rough::from(&quota).consumed(state, now), consumed(&quota, state, now));
+        prop_assert!(consumed > 0 || really == 0, "{state:?}");
+        if idle == 0 {
+            prop_assert!(really < 1 << 20 || consumed >= 1 << 20, "{consumed}");
+        }
+        let long = 3 * quota.window().as_millis() as u64;
+        prop_assert!(idle < long || consumed == 0, "remembered for ever");
     }
 }
