@@ -55,6 +55,7 @@ impl Authenticator {
         }
         let digest = KeyDigest::of_bytes(key);
         let presented = Presented { digest, marks, admitted: self.environments };
+        self.limits.await_key(&presented.digest);
         match self.store.peek(&presented.digest) {
             Some(found) => Identity::Known(presented.answer(found)),
             None => self.ask_store(presented),

@@ -1,7 +1,9 @@
 //! Who a caller belongs to: the customer, workspace or organisation that owns keys and users.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,19 +55,26 @@ pub enum TenantStatus {
 }
 
 /// A tenant as the store knows it: who, whether it is served, and on which plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     id: TenantId,
     #[serde(default)]
     status: TenantStatus,
     #[serde(default)]
     plan: Option<Arc<str>>,
+    #[serde(skip)]
+    name_hash: NameHash,
 }
 
 impl Tenant {
     /// An active tenant without a plan.
     pub fn new(id: impl Into<TenantId>) -> Self {
-        Self { id: id.into(), status: TenantStatus::Active, plan: None }
+        Self {
+            id: id.into(),
+            status: TenantStatus::Active,
+            plan: None,
+            name_hash: NameHash::default(),
+        }
     }
 
     /// The same tenant on `plan`, the name under which a [`Limit`](crate::limit) keeps its quota.
@@ -100,6 +109,59 @@ impl Tenant {
     /// True while its callers are refused.
     pub fn is_suspended(&self) -> bool {
         self.status == TenantStatus::Suspended
+    }
+
+    /// A hash of its name that nobody can foresee, the same for equal names in this process.
+    #[inline]
+    pub(crate) fn name_hash(&self) -> u64 {
+        self.name_hash.of(&self.id)
+    }
+}
+
+/// Made when it is first asked for; never 0 then.
+#[derive(Default)]
+struct NameHash(AtomicU64);
+
+impl NameHash {
+    #[inline]
+    fn of(&self, id: &TenantId) -> u64 {
+        match self.0.load(Ordering::Relaxed) {
+            0 => self.make(id),
+            made => made,
+        }
+    }
+
+    #[cold]
+    fn make(&self, id: &TenantId) -> u64 {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let made = KEY.hash_one(id.as_str()).max(1);
+        self.0.store(made, Ordering::Relaxed);
+        made
+    }
+}
+
+impl Clone for NameHash {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// It says nothing that the name does not.
+impl PartialEq for NameHash {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for NameHash {}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("plan", &self.plan)
+            .finish()
     }
 }
 

@@ -85,7 +85,7 @@ impl PartialEq for KeyDigest {
 
 impl KeyDigest {
     /// Four steps to compare instead of thirty-two, none of which depends on what was found.
-    fn words(&self) -> [u64; 4] {
+    pub(crate) fn words(&self) -> [u64; 4] {
         let (words, _) = self.0.as_chunks();
         std::array::from_fn(|index| u64::from_ne_bytes(words[index]))
     }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Environment, KeyDigest, RotationPolicy};
-use crate::limit::{Quota, Seats};
+use crate::limit::Quota;
 use crate::policy::canonical;
 use crate::{Access, ScopeSet, Tenant, Timestamp};
 
@@ -93,7 +93,6 @@ pub struct KeyRecord {
     deprecated: Option<Timestamp>,
     successor: Option<KeyId>,
     revision: u64,
-    seats: Seats,
 }
 
 impl KeyRecord {
@@ -116,7 +115,6 @@ impl KeyRecord {
             deprecated: None,
             successor: None,
             revision: 0,
-            seats: Seats::default(),
         }
     }
 
@@ -188,7 +186,6 @@ impl KeyRecord {
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Arc<Tenant>>) -> Self {
         self.tenant = tenant.into();
-        self.seats = Seats::default();
         self
     }
 
@@ -301,10 +298,5 @@ impl KeyRecord {
     /// How often it was changed.
     pub fn revision(&self) -> u64 {
         self.revision
-    }
-
-    /// Where limits keep their counters at hand.
-    pub(crate) fn seats(&self) -> &Seats {
-        &self.seats
     }
 }

@@ -1,11 +1,9 @@
 //! The counter of one account, in 32 bytes: two share a line of memory, and none lies across two.
 
-use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::algorithm::{self, Decision, State};
-use super::identity::Identity;
 use super::latch::Latch;
 use super::quota::Quota;
 use super::rough::Rough;
@@ -27,10 +25,10 @@ pub(crate) struct LimitError;
 pub(crate) struct Tag(NonZeroU64);
 
 impl Tag {
+    /// Of the hash of an identity that nobody can foresee, and the quota.
     #[inline]
-    pub(crate) fn new(owner: &Identity<'_>, quota: &Quota, key: &RandomState) -> Self {
-        let hash = key.hash_one(owner.parts()) ^ quota.mixed();
-        Self(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MAX))
+    pub(super) fn new(identity: u64, quota: &Quota) -> Self {
+        Self(NonZeroU64::new(identity ^ quota.mixed()).unwrap_or(NonZeroU64::MAX))
     }
 
     #[inline]
@@ -120,19 +118,10 @@ impl Cell {
 /// Tells the tenancies of one account from each other: a counter that was dropped is not the one that
 /// the account gets when it comes back. They are taken in turn, and begin again after 2^15.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Number(u16);
 
 impl Number {
-    #[inline]
-    pub(super) fn bits(self) -> u16 {
-        self.0
-    }
-
-    #[inline]
-    pub(super) fn of_bits(bits: u16) -> Self {
-        Self(bits)
-    }
-
     pub(super) fn next(self) -> Self {
         Self(low(u64::from(self.0) + 1, NUMBER) as u16)
     }

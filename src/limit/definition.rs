@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use super::algorithm::Decision;
 use super::caller::Caller;
-use super::cell::LimitError;
+use super::cell::{LimitError, Tag};
 use super::identity::Identity;
 use super::plans::Plans;
 use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
 use super::remote::Remote;
-use super::seats::{self, Seat};
 use super::standing::LimitName;
 use super::table::{Place, Table};
-use crate::{ConfigError, KeyRecord, Principal, Tenant, Timestamp};
+use crate::{ConfigError, KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const DEFAULT_CAPACITY: u32 = 100_000;
 const MAX_CAPACITY: u32 = 1 << 30;
@@ -44,6 +43,7 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 /// A count belongs to one identity under one quota (limit, window and algorithm). A caller whose
 /// quota changes (another plan, another key quota, a clone with other plans) starts a new count,
 /// and finds the old one when it changes back: at worst it gets the sum of its quotas in one window.
+/// A key starts a new one, too, when its digest is renewed under another [pepper](crate::Peppers).
 ///
 /// Only requests with a [`Principal`] are counted. Those that pass without one are not: on public
 /// routes, where authentication is [optional](crate::AuthLayer::optional), and CORS preflights.
@@ -244,7 +244,7 @@ impl Limit {
     }
 
     /// How many identities are counted at most, 100,000 by default; one counts once for each of its
-    /// quotas. Each takes 55 bytes when there are so many, however long its text: a keyed hash
+    /// quotas. Each takes 43 bytes when there are so many, however long its text: a keyed hash
     /// stands for it. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors
@@ -330,11 +330,9 @@ impl Limit {
         let mut shared = None;
         let account = self.account(caller, &mut shared);
         let Some((identity, quota)) = account else { return Ok(None) };
-        let (place, seat) = match self.record_at_hand(caller) {
-            Some(record) => seats::place(record, &self.table, &identity, quota, now)?,
-            None => (self.table.place(&identity, quota, now)?, None),
-        };
-        Ok(Some(Claim { limit: self, place, seat, quota: *quota, cost: self.cost_of(caller) }))
+        let tag = self.tag(caller.principal(), &identity, quota);
+        let place = self.table.place_of(tag, quota.into(), now)?;
+        Ok(Some(Claim { limit: self, place, quota: *quota, cost: self.cost_of(caller) }))
     }
 
     /// Takes `cost` for `identity`, which [`account`](Self::account) has given.
@@ -348,44 +346,28 @@ impl Limit {
         now: Timestamp,
         cost: u64,
     ) -> Result<Decision, LimitError> {
-        let Some(record) = self.record_at_hand(caller) else {
-            return self
-                .table
-                .count(identity, quota, now, |mut counter| counter.take(quota, now, cost));
-        };
-        if let Some(seat) = seats::find(record, &self.table, identity, quota)
-            && let Some(mut counter) = seat.lock(&self.table)?
-        {
-            return Ok(counter.take(quota, now, cost));
-        }
-        self.take_a_seat(record, (identity, quota), now, cost)
+        let tag = self.tag(caller.principal(), identity, quota);
+        self.table.count_for(tag, quota, now, |mut counter| counter.take(quota, now, cost))
     }
 
-    /// The same where nothing is at hand beside `record`, or not any more.
-    #[cold]
-    fn take_a_seat(
-        &self,
-        record: &KeyRecord,
-        (identity, quota): (&Identity<'_>, &Quota),
-        now: Timestamp,
-        cost: u64,
-    ) -> Result<Decision, LimitError> {
-        let (mut place, seat) = seats::place(record, &self.table, identity, quota, now)?;
-        loop {
-            if let Some(mut counter) = self.table.lock(&place)? {
-                return Ok(counter.take(quota, now, cost));
-            }
-            place = self.table.readmit(&place, now)?;
-            seat.iter().for_each(|seat| seat.move_to(&place));
-        }
-    }
-
-    /// The record beside which its counter may be kept.
+    /// The account of `identity`. What a record brings along needs not be hashed again.
     #[inline(always)]
-    fn record_at_hand<'a>(&self, caller: &Caller<'a>) -> Option<&'a KeyRecord> {
-        match self.sharing {
-            Sharing::Tenant | Sharing::Caller => caller.principal().key(),
-            Sharing::Address { .. } | Sharing::Custom(_) => None,
+    fn tag(&self, principal: &Principal, identity: &Identity<'_>, quota: &Quota) -> Tag {
+        let key = self.table.key();
+        match (identity, principal.key(), principal.tenant()) {
+            (Identity::Key(_), Some(record), _) => key.tag_of_key(record.digest(), quota),
+            (Identity::Tenant(_), _, Some(tenant)) => key.tag_of_tenant(tenant, quota),
+            _ => key.tag(identity, quota),
+        }
+    }
+
+    /// Begins to read the counter of the key with this digest, if it will be asked for: memory that is
+    /// far away is there when the key's record is, which takes as long to come.
+    #[inline]
+    pub(super) fn await_key(&self, digest: &KeyDigest) {
+        let is_plain = !self.prefers_key && self.plans.is_empty() && self.shared_plans.is_none();
+        if matches!(self.sharing, Sharing::Caller) && is_plain {
+            self.table.await_tag(self.table.key().tag_of_key(digest, &self.quota));
         }
     }
 
@@ -466,8 +448,6 @@ impl Limit {
 pub(super) struct Claim<'a> {
     pub(super) limit: &'a Limit,
     pub(super) place: Place,
-    /// Where to remember the place, if it is another now.
-    pub(super) seat: Option<&'a Seat>,
     pub(super) quota: Quota,
     pub(super) cost: u64,
 }

@@ -11,7 +11,7 @@ use super::quota::Quota;
 use super::remote::{CountError, Pending, Remote};
 use super::reservation::{Hold, Holds};
 use super::standing::{Standing, Standings};
-use crate::{ConfigError, Timestamp};
+use crate::{ConfigError, KeyDigest, Timestamp};
 
 const MAX_LIMITS: usize = 8;
 
@@ -66,6 +66,15 @@ impl Limits {
     /// See [`Limits::new`].
     pub(crate) fn with(&self, limit: Limit) -> Result<Self, ConfigError> {
         Self::new(self.all.iter().cloned().chain([limit]))
+    }
+
+    /// Begins to read the counters of the key with this digest, as far as they are known before its
+    /// record is.
+    #[inline]
+    pub(crate) fn await_key(&self, digest: &KeyDigest) {
+        if self.remote.is_none() {
+            self.all.iter().for_each(|limit| limit.await_key(digest));
+        }
     }
 
     /// True when nothing is limited.
@@ -231,7 +240,6 @@ impl Claim<'_> {
     #[cold]
     fn readmit(&mut self, now: Timestamp) -> Result<(), LimitError> {
         self.place = self.limit.table().readmit(&self.place, now)?;
-        self.seat.iter().for_each(|seat| seat.move_to(&self.place));
         Ok(())
     }
 

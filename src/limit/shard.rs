@@ -62,21 +62,15 @@ impl Shard {
         Self { slab: Slab::new(bits), room: RwLock::new(room) }
     }
 
+    /// False if a panic has left the lock: nobody is sure to be found then.
     #[inline]
-    pub(super) fn cell(&self, slot: u32) -> Result<&Cell, LimitError> {
-        self.slab.cell(slot)
+    pub(super) fn is_sound(&self) -> bool {
+        !self.room.is_poisoned()
     }
 
-    /// Itself, unless a panic has left its lock: who is counted is counted on then, where that is at
-    /// hand, but nobody is sure to be found.
-    #[inline]
-    pub(super) fn sound(&self) -> Result<&Self, LimitError> {
-        if self.room.is_poisoned() { Err(LimitError) } else { Ok(self) }
-    }
-
-    /// The counter of `tag`, and its slot. If there is none, it may be on the move.
-    #[inline]
-    pub(super) fn seek(&self, tag: Tag) -> Option<(u32, Counter<'_>)> {
+    /// The counter of `tag`. If there is none, it may be on the move.
+    #[inline(always)]
+    pub(super) fn seek(&self, tag: Tag) -> Option<Counter<'_>> {
         let size = self.slab.size();
         let mut slot = home(tag, size);
         for _ in 0..size {
@@ -84,15 +78,15 @@ impl Shard {
             if cell.tag()? == tag
                 && let Some(counter) = cell.lock_for(tag)
             {
-                return Some((slot, counter));
+                return Some(counter);
             }
             slot = self.slab.next(slot, size);
         }
         None
     }
 
-    /// The counter of `tag`, and its slot. If there is none, `tag` is not counted.
-    pub(super) fn find(&self, tag: Tag) -> Result<Option<(u32, Counter<'_>)>, LimitError> {
+    /// The counter of `tag`. If there is none, `tag` is not counted.
+    pub(super) fn find(&self, tag: Tag) -> Result<Option<Counter<'_>>, LimitError> {
         if let Some(found) = self.seek(tag) {
             return Ok(Some(found));
         }
@@ -100,20 +94,28 @@ impl Shard {
         Ok(self.seek(tag))
     }
 
-    /// The slot where `tag` is counted, from now on if it was not.
+    /// The number of the tenancy of `tag`, which begins now if it has none.
     #[cold]
     pub(super) fn admit(
         &self,
         tag: Tag,
         quota: Rough,
         now: Timestamp,
-    ) -> Result<(u32, Number), LimitError> {
+    ) -> Result<Number, LimitError> {
         let room = self.room.write().map_err(|_| LimitError)?;
         // Another may have been faster.
         match self.seek(tag) {
-            Some((slot, counter)) => Ok((slot, counter.number())),
+            Some(counter) => Ok(counter.number()),
             None => Changing { slab: &self.slab, room }.insert(tag, quota, now),
         }
+    }
+
+    /// Reads where the counter of `tag` is most likely to be. Nobody waits for what is read, so that it
+    /// is on its way while something else is done.
+    #[inline]
+    pub(super) fn await_tag(&self, tag: Tag) {
+        let cell = self.slab.cell(home(tag, self.slab.size()));
+        std::hint::black_box(cell.map(Cell::tag).ok());
     }
 
     #[cfg(test)]
@@ -149,12 +151,7 @@ struct Changing<'s> {
 }
 
 impl Changing<'_> {
-    fn insert(
-        &mut self,
-        tag: Tag,
-        quota: Rough,
-        now: Timestamp,
-    ) -> Result<(u32, Number), LimitError> {
+    fn insert(&mut self, tag: Tag, quota: Rough, now: Timestamp) -> Result<Number, LimitError> {
         if self.room.len >= self.room.capacity {
             self.make_room(now)?;
         }
@@ -166,7 +163,7 @@ impl Changing<'_> {
         self.slab.cell(slot)?.begin(tag, quota, number);
         self.room.number = number;
         self.room.len += 1;
-        Ok((slot, number))
+        Ok(number)
     }
 
     /// The first free slot from where `tag` belongs. There always is one.

@@ -1,10 +1,10 @@
 //! All counters of one limit: found by identity and quota, never more of them than its capacity.
 
 use std::fmt;
-use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::{Counter, LimitError, Number, Tag};
+use super::hash_key::HashKey;
 use super::identity::Identity;
 use super::quota::Quota;
 use super::rough::Rough;
@@ -17,60 +17,35 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// collide.
 pub(crate) struct Table {
     id: u64,
-    key: RandomState,
+    key: HashKey,
     shards: Box<[Shard]>,
 }
 
-/// Where an account was counted when that was last asked for. It is there no more when others needed
-/// the room: whoever wants the counter has to ask [whether](Table::lock) it still is.
+/// The counter that an account had when that was last asked for. It may have had to go since: whoever
+/// wants the counter has to ask [whether](Table::lock) it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(super) tag: Tag,
+    tag: Tag,
     quota: Rough,
-    pub(super) spot: Spot,
-}
-
-/// A slot of a shard, and the number of a tenancy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spot {
-    shard: u16,
     number: Number,
-    slot: u32,
-}
-
-impl Place {
-    pub(super) fn new(tag: Tag, quota: &Quota, spot: Spot) -> Self {
-        Self { tag, quota: quota.into(), spot }
-    }
-}
-
-impl From<Spot> for u64 {
-    #[inline]
-    fn from(spot: Spot) -> Self {
-        let high = u32::from(spot.shard) << 16 | u32::from(spot.number.bits());
-        Self::from(high) << 32 | Self::from(spot.slot)
-    }
-}
-
-impl From<u64> for Spot {
-    #[inline]
-    fn from(word: u64) -> Self {
-        let number = Number::of_bits((word >> 32) as u16);
-        Self { shard: (word >> 48) as u16, number, slot: word as u32 }
-    }
 }
 
 impl Table {
     /// Room for `capacity` counters, at least 1.
     pub(crate) fn new(capacity: u32) -> Self {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, key: RandomState::new(), shards: shard::shards(capacity.max(1)) }
+        Self { id, key: HashKey::new(), shards: shard::shards(capacity.max(1)) }
     }
 
     /// Tells tables apart, and gives them the order in which their counters are locked.
-    #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// With what accounts are hashed.
+    #[inline]
+    pub(super) fn key(&self) -> &HashKey {
+        &self.key
     }
 
     /// Where `identity` is counted under `quota`: a new place if there is none.
@@ -80,11 +55,10 @@ impl Table {
         quota: &Quota,
         now: Timestamp,
     ) -> Result<Place, LimitError> {
-        self.place_of(Tag::new(identity, quota, &self.key), quota.into(), now)
+        self.place_of(self.key.tag(identity, quota), quota.into(), now)
     }
 
     /// What `count` does to the counter of `identity` under `quota`, a new one if there is none.
-    #[inline]
     pub(crate) fn count<T>(
         &self,
         identity: &Identity<'_>,
@@ -92,14 +66,7 @@ impl Table {
         now: Timestamp,
         count: impl FnOnce(Counter<'_>) -> T,
     ) -> Result<T, LimitError> {
-        let tag = Tag::new(identity, quota, &self.key);
-        let shard = self.sound(self.shard_of(tag))?;
-        loop {
-            if let Some((_, counter)) = shard.seek(tag) {
-                return Ok(count(counter));
-            }
-            shard.admit(tag, quota.into(), now)?;
-        }
+        self.count_for(self.key.tag(identity, quota), quota, now, count)
     }
 
     /// What `look` finds in the counter of `identity` under `quota`; `None` if there is none.
@@ -109,72 +76,92 @@ impl Table {
         quota: &Quota,
         look: impl FnOnce(Counter<'_>) -> T,
     ) -> Result<Option<T>, LimitError> {
-        let tag = Tag::new(identity, quota, &self.key);
-        let found = self.sound(self.shard_of(tag))?.find(tag)?;
-        Ok(found.map(|(_, counter)| look(counter)))
+        let tag = self.key.tag(identity, quota);
+        Ok(self.shard(tag)?.find(tag)?.map(look))
     }
 
-    /// Where the account of `lost` is counted now: where it was moved to, in a place that it was given
-    /// since, or else in a new one, where it has consumed nothing.
+    /// The same as [`count`](Self::count), for the account of `tag`, which is one under `quota`.
+    #[inline(always)]
+    pub(super) fn count_for<T>(
+        &self,
+        tag: Tag,
+        quota: &Quota,
+        now: Timestamp,
+        count: impl FnOnce(Counter<'_>) -> T,
+    ) -> Result<T, LimitError> {
+        let shard = self.shard(tag)?;
+        if let Some(counter) = shard.seek(tag) {
+            return Ok(count(counter));
+        }
+        self.admit(tag, quota, now).map(count)
+    }
+
+    #[cold]
+    fn admit(&self, tag: Tag, quota: &Quota, now: Timestamp) -> Result<Counter<'_>, LimitError> {
+        let shard = self.shard(tag)?;
+        loop {
+            shard.admit(tag, quota.into(), now)?;
+            if let Some(counter) = shard.seek(tag) {
+                return Ok(counter);
+            }
+        }
+    }
+
+    /// The same as [`place`](Self::place), for the account of `tag`, which is one under `quota`.
+    pub(super) fn place_of(
+        &self,
+        tag: Tag,
+        quota: Rough,
+        now: Timestamp,
+    ) -> Result<Place, LimitError> {
+        let shard = self.shard(tag)?;
+        let number = match shard.seek(tag) {
+            Some(counter) => counter.number(),
+            None => shard.admit(tag, quota, now)?,
+        };
+        Ok(Place { tag, quota, number })
+    }
+
+    /// Where the account of `lost` is counted now: where it always was, if it was just being moved, or
+    /// else where it has consumed nothing.
     #[cold]
     pub(crate) fn readmit(&self, lost: &Place, now: Timestamp) -> Result<Place, LimitError> {
         self.place_of(lost.tag, lost.quota, now)
     }
 
-    /// The counter of the account whose place it is; `None` if it is not there any more, or had to go
-    /// meanwhile.
+    /// The counter of that place; `None` if it had to go, or is just being moved.
     #[inline]
     pub(crate) fn lock(&self, place: &Place) -> Result<Option<Counter<'_>>, LimitError> {
-        let counter = self.lock_at(place.spot, place.tag)?;
-        Ok(counter.filter(|counter| counter.number() == place.spot.number))
+        let counter = self.shard(place.tag)?.seek(place.tag);
+        Ok(counter.filter(|counter| counter.number() == place.number))
     }
 
-    /// The counter in a slot, if it is that of `tag`, in whatever tenancy.
-    #[inline(always)]
-    pub(super) fn lock_at(&self, spot: Spot, tag: Tag) -> Result<Option<Counter<'_>>, LimitError> {
-        Ok(self.shard(spot.shard)?.cell(spot.slot)?.lock_for(tag))
-    }
-
-    /// Lets `settle` change the very counter that had the place, wherever it is now; nothing if that
-    /// had to go: one that came in its place knows nothing of what is to be settled.
+    /// Lets `settle` change the counter of that place; nothing if it had to go: one that came instead
+    /// knows nothing of what is to be settled.
     pub(crate) fn settle(
         &self,
         place: &Place,
         settle: impl FnOnce(Counter<'_>),
     ) -> Result<(), LimitError> {
-        let found = match self.lock_at(place.spot, place.tag)? {
-            Some(counter) => Some(counter),
-            None => self.shard(place.spot.shard)?.find(place.tag)?.map(|(_, counter)| counter),
-        };
-        found.filter(|counter| counter.number() == place.spot.number).map(settle);
+        let found = self.shard(place.tag)?.find(place.tag)?;
+        found.filter(|counter| counter.number() == place.number).map(settle);
         Ok(())
     }
 
-    fn place_of(&self, tag: Tag, quota: Rough, now: Timestamp) -> Result<Place, LimitError> {
-        let index = self.shard_of(tag);
-        let shard = self.sound(index)?;
-        let (slot, number) = match shard.seek(tag) {
-            Some((slot, counter)) => (slot, counter.number()),
-            None => shard.admit(tag, quota, now)?,
-        };
-        Ok(Place { tag, quota, spot: Spot { shard: index, number, slot } })
+    /// Begins to read the counter of `tag`, for one who will count a moment later.
+    #[inline]
+    pub(super) fn await_tag(&self, tag: Tag) {
+        if let Ok(shard) = self.shard(tag) {
+            shard.await_tag(tag);
+        }
     }
 
+    /// The shard of `tag`, unless a panic has left its lock.
     #[inline]
-    fn shard(&self, index: u16) -> Result<&Shard, LimitError> {
-        self.shards.get(usize::from(index)).ok_or(LimitError)
-    }
-
-    /// The same, unless a panic has left its lock.
-    #[inline]
-    fn sound(&self, index: u16) -> Result<&Shard, LimitError> {
-        self.shard(index)?.sound()
-    }
-
-    #[inline]
-    fn shard_of(&self, tag: Tag) -> u16 {
+    fn shard(&self, tag: Tag) -> Result<&Shard, LimitError> {
         // The low bits place a counter inside the shard.
-        (((tag.bits() >> 32) * self.shards.len() as u64) >> 32) as u16
+        let index = ((tag.bits() >> 32) * self.shards.len() as u64) >> 32;
+        self.shards.get(index as usize).filter(|shard| shard.is_sound()).ok_or(LimitError)
     }
 
     #[cfg(test)]
@@ -183,11 +170,9 @@ impl Table {
         identity: &Identity<'_>,
         quota: &Quota,
     ) -> Result<Option<Place>, LimitError> {
-        let tag = Tag::new(identity, quota, &self.key);
-        let shard = self.shard_of(tag);
-        Ok(self.sound(shard)?.find(tag)?.map(|(slot, counter)| {
-            Place::new(tag, quota, Spot { shard, number: counter.number(), slot })
-        }))
+        let tag = self.key.tag(identity, quota);
+        let found = self.shard(tag)?.find(tag)?;
+        Ok(found.map(|counter| Place { tag, quota: quota.into(), number: counter.number() }))
     }
 
     #[cfg(test)]

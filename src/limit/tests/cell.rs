@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limit::algorithm::{State, decide};
-use std::hash::RandomState;
 
 use crate::limit::cell::{Cell, Number, Tag};
+use crate::limit::hash_key::HashKey;
 use crate::limit::identity::Identity;
 use crate::limit::rough::Rough;
 
 fn cell(quota: &Quota) -> Cell {
     let cell = Cell::default();
-    begin(&cell, Tag::new(&Identity::Key("k"), quota, &RandomState::new()), quota);
+    begin(&cell, HashKey::new().tag(&Identity::Key("k"), quota), quota);
     cell
 }
 
@@ -30,8 +30,8 @@ fn a_tag_is_for_one_identity_under_one_quota() {
     let mut quotas: Vec<_> = ALGORITHMS.map(|algorithm| quota(10, 60_000, algorithm)).into();
     quotas.extend([quota(11, 60_000, Algorithm::Gcra), quota(10, 60_001, Algorithm::Gcra)]);
     quotas.push(quota(Quota::MAX_LIMIT, 366 * 86_400_000, Algorithm::Gcra));
-    let key = RandomState::new();
-    let tag = |owner: Identity<'_>, quota| Tag::new(&owner, quota, &key);
+    let key = HashKey::new();
+    let tag = |owner: Identity<'_>, quota| key.tag(&owner, quota);
     for (i, one) in quotas.iter().enumerate() {
         let mine = tag(Identity::Key("k"), one);
         for (j, other) in quotas.iter().enumerate() {
@@ -40,13 +40,13 @@ fn a_tag_is_for_one_identity_under_one_quota() {
             assert_ne!(mine, tag(Identity::Tenant("k"), other));
         }
     }
-    let other = Tag::new(&Identity::Key("k"), &quotas[0], &RandomState::new());
+    let other = HashKey::new().tag(&Identity::Key("k"), &quotas[0]);
     assert_ne!(tag(Identity::Key("k"), &quotas[0]), other, "each table has its own key");
 }
 
 #[test]
 fn no_two_identities_are_hashed_as_one() {
-    let (key, quota) = (RandomState::new(), Quota::per_hour(1).unwrap());
+    let (key, quota) = (HashKey::new(), Quota::per_hour(1).unwrap());
     let subject = |issuer, subject| Identity::Subject { issuer, subject };
     let owners = [
         subject("ab", "c"),
@@ -61,7 +61,7 @@ fn no_two_identities_are_hashed_as_one() {
         Identity::Nowhere,
         Identity::network(Some([192, 0, 2, 1].into()), 64),
     ];
-    let tags: Vec<_> = owners.iter().map(|owner| Tag::new(owner, &quota, &key)).collect();
+    let tags: Vec<_> = owners.iter().map(|owner| key.tag(owner, &quota)).collect();
     for (at, tag) in tags.iter().enumerate() {
         assert!(!tags[..at].contains(tag), "{:?}", owners[at]);
     }
@@ -83,8 +83,8 @@ fn a_panic_while_a_counter_is_locked_changes_nothing_of_it() {
 #[test]
 fn a_cell_that_changes_hands_counts_from_nothing_for_nobody_else() {
     let quota = Quota::per_hour(10).unwrap();
-    let (cell, key) = (cell(&quota), RandomState::new());
-    let (first, second) = (cell.tag().unwrap(), Tag::new(&Identity::Key("other"), &quota, &key));
+    let (cell, key) = (cell(&quota), HashKey::new());
+    let (first, second) = (cell.tag().unwrap(), key.tag(&Identity::Key("other"), &quota));
     cell.lock_for(first).unwrap().take(&quota, noon(), 10);
     cell.end();
     assert!(cell.tag().is_none());
@@ -129,7 +129,7 @@ fn the_largest_numbers_have_room() {
 fn tenancies_are_told_apart_until_their_numbers_begin_again() {
     let mut number = Number::default();
     let mut seen = std::collections::HashSet::new();
-    while seen.insert(number.bits()) {
+    while seen.insert(number) {
         number = number.next();
     }
     assert_eq!((seen.len(), number), (1 << 15, Number::default()));

@@ -11,7 +11,6 @@ mod model;
 mod plans;
 mod reach;
 mod reservation;
-mod seats;
 mod standing;
 mod table;
 mod threads;

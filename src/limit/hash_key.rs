@@ -1,0 +1,42 @@
+//! With what a table hashes whom it counts.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::cell::Tag;
+use super::identity::Identity;
+use super::quota::Quota;
+use crate::{KeyDigest, Tenant};
+
+/// Random numbers that nobody else knows: nobody can choose identities whose counters collide.
+pub(super) struct HashKey {
+    texts: RandomState,
+    digests: [u64; 2],
+}
+
+impl HashKey {
+    pub(super) fn new() -> Self {
+        let texts = RandomState::new();
+        let digests = [texts.hash_one(1), texts.hash_one(2)];
+        Self { texts, digests }
+    }
+
+    /// The account of whoever has this name.
+    pub(super) fn tag(&self, identity: &Identity<'_>, quota: &Quota) -> Tag {
+        Tag::new(self.texts.hash_one(identity.parts()), quota)
+    }
+
+    /// The account of the key with this digest. It is as random as a hash; what has to be kept from
+    /// those who choose their keys is where it leads.
+    #[inline]
+    pub(super) fn tag_of_key(&self, digest: &KeyDigest, quota: &Quota) -> Tag {
+        let [one, other, ..] = digest.words();
+        let product = u128::from(one ^ self.digests[0]) * u128::from(other ^ self.digests[1]);
+        Tag::new(product as u64 ^ (product >> 64) as u64, quota)
+    }
+
+    /// The account of a tenant, whose name is hashed but once.
+    #[inline]
+    pub(super) fn tag_of_tenant(&self, tenant: &Tenant, quota: &Quota) -> Tag {
+        Tag::new(tenant.name_hash(), quota)
+    }
+}
