@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::principal::Method;
+use crate::render::Needed;
 use crate::{ConfigError, Principal, Rejection, RejectionKind, Scope};
 
 /// What a route asks of an authenticated caller.
@@ -31,7 +32,7 @@ enum Scopes {
     /// Nobody.
     Nobody,
     /// Whoever holds all scopes of one of the groups.
-    Groups { groups: Vec<Vec<Scope>>, needed: Arc<str> },
+    Groups { groups: Vec<Vec<Scope>>, needed: Arc<Needed> },
 }
 
 impl Policy {
@@ -101,8 +102,11 @@ impl Policy {
     }
 
     fn of(groups: Vec<Vec<Scope>>) -> Self {
-        let needed = groups.first().map_or_else(Arc::default, |group| listed(group));
-        Self { scopes: Scopes::Groups { groups, needed }, method: None }
+        let needed = groups.first().map_or_else(String::new, |group| listed(group));
+        Self {
+            scopes: Scopes::Groups { groups, needed: Arc::new(Needed::new(needed)) },
+            method: None,
+        }
     }
 
     /// Judges `principal`.
@@ -127,8 +131,8 @@ impl Policy {
 }
 
 #[cold]
-fn lacking(needed: &Arc<str>) -> Rejection {
-    Rejection::new(RejectionKind::InsufficientScope).with_scopes(Arc::clone(needed))
+fn lacking(needed: &Arc<Needed>) -> Rejection {
+    Rejection::new(RejectionKind::InsufficientScope).needing(Arc::clone(needed))
 }
 
 fn group<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Result<Vec<Scope>, ConfigError> {
@@ -147,6 +151,6 @@ fn holds(principal: &Principal, group: &[Scope]) -> bool {
 }
 
 /// The form that RFC 6750 section 3 gives the `scope` of a challenge.
-fn listed(group: &[Scope]) -> Arc<str> {
-    group.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ").into()
+fn listed(group: &[Scope]) -> String {
+    group.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
