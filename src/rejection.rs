@@ -175,8 +175,7 @@ impl Rejection {
     /// The same with the scopes that would have been enough, space-separated as in RFC 6750.
     #[must_use]
     pub fn with_scopes(self, scopes: impl Into<Arc<str>>) -> Self {
-        let scopes: Arc<str> = scopes.into();
-        self.needing(Arc::new(Needed::new(&*scopes)))
+        self.needing(Arc::new(Needed::new(scopes)))
     }
 
     pub(crate) fn needing(mut self, needed: Arc<Needed>) -> Self {

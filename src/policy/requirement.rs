@@ -102,7 +102,7 @@ impl Policy {
     }
 
     fn of(groups: Vec<Vec<Scope>>) -> Self {
-        let needed = groups.first().map_or_else(String::new, |group| listed(group));
+        let needed = groups.first().map_or_else(Arc::default, |group| listed(group));
         Self {
             scopes: Scopes::Groups { groups, needed: Arc::new(Needed::new(needed)) },
             method: None,
@@ -151,6 +151,6 @@ fn holds(principal: &Principal, group: &[Scope]) -> bool {
 }
 
 /// The form that RFC 6750 section 3 gives the `scope` of a challenge.
-fn listed(group: &[Scope]) -> String {
-    group.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
+fn listed(group: &[Scope]) -> Arc<str> {
+    group.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ").into()
 }

@@ -1,7 +1,7 @@
 //! The scopes that a challenge asks for (RFC 6750 section 3).
 
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -11,14 +11,14 @@ use crate::policy::is_scope_token;
 /// The scopes that would have been enough, space-separated.
 #[derive(Debug)]
 pub(crate) struct Needed {
-    list: Box<str>,
+    list: Arc<str>,
     /// The first line to which they were added, and what that made: a policy is one gate's mostly,
     /// and says the same of each request that it refuses.
     added: OnceLock<(HeaderValue, HeaderValue)>,
 }
 
 impl Needed {
-    pub(crate) fn new(list: impl Into<Box<str>>) -> Self {
+    pub(crate) fn new(list: impl Into<Arc<str>>) -> Self {
         Self { list: list.into(), added: OnceLock::new() }
     }
 
