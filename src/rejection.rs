@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::render::Needed;
 use crate::store::StoreError;
 
 /// Why a request was refused.
@@ -145,7 +146,7 @@ pub struct Rejection {
     /// Stands in for a wait in a body that must tell one.
     reset_secs: Option<NonZeroU32>,
     retry_after: Option<Duration>,
-    scopes: Option<Arc<str>>,
+    scopes: Option<Arc<Needed>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     /// A gate has given its answer a form, which an outer gate leaves alone.
     answered: bool,
@@ -173,9 +174,17 @@ impl Rejection {
 
     /// The same with the scopes that would have been enough, space-separated as in RFC 6750.
     #[must_use]
-    pub fn with_scopes(mut self, scopes: impl Into<Arc<str>>) -> Self {
-        self.scopes = Some(scopes.into());
+    pub fn with_scopes(self, scopes: impl Into<Arc<str>>) -> Self {
+        self.needing(Arc::new(Needed::new(scopes)))
+    }
+
+    pub(crate) fn needing(mut self, needed: Arc<Needed>) -> Self {
+        self.scopes = Some(needed);
         self
+    }
+
+    pub(crate) fn needed(&self) -> Option<&Needed> {
+        self.scopes.as_deref()
     }
 
     /// The same with its private cause, which no client sees.
@@ -234,7 +243,7 @@ impl Rejection {
 
     /// The scopes that would have been enough.
     pub fn scopes(&self) -> Option<&str> {
-        self.scopes.as_deref()
+        self.needed().map(Needed::as_str)
     }
 }
 

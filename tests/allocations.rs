@@ -18,7 +18,7 @@ use keygate::render::RateLimitHeaders;
 use keygate::store::{KeyAdmin, MemoryStore};
 use keygate::{
     Auth, AuthLayer, Clock, Environment, KeyFormat, KeyRecord, KeyToken, Limit, Policy, Quota,
-    ScopeSet, SystemClock, Tenant,
+    Require, ScopeSet, SystemClock, Tenant,
 };
 use support::allocations;
 use tower::{Layer, Service};
@@ -32,8 +32,10 @@ const EXTENSION: u64 = 3;
 const HEADERS: u64 = 2;
 /// The digits of three rate-limit headers, and of `Retry-After`.
 const DIGITS: u64 = 1;
-/// A challenge that names scopes.
+/// A challenge that names scopes, of another gate than the first that asked for them.
 const CHALLENGE: u64 = 1;
+/// A rejection that is put in place of the same, which its answer has not got yet.
+const AGAIN: u64 = 2;
 
 #[derive(Clone)]
 struct Hello;
@@ -93,12 +95,15 @@ fn bearer(text: &str) -> HeaderValue {
 }
 
 /// What the gate allocates for a request that is answered with `status`, when it has seen others.
-fn added(
-    gate: &mut Auth<Hello>,
+fn added<S, B>(
+    gate: &mut Auth<S>,
     credential: Option<&HeaderValue>,
     warm: bool,
     status: StatusCode,
-) -> u64 {
+) -> u64
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible> + Clone,
+{
     let mut count = || {
         let mut request = request(credential);
         if warm {
@@ -151,7 +156,16 @@ fn a_missing_scope_allocates_for_the_answer_alone() {
     let admins = Policy::all_of(["admin"]).unwrap();
     let mut gate = layer(&key).require(admins).limit(per_key(1_000)).unwrap().layer(Hello);
     let added = added(&mut gate, Some(&bearer(key.reveal())), false, StatusCode::FORBIDDEN);
-    assert_eq!(added, HEADERS + EXTENSION + CHALLENGE + DIGITS);
+    assert_eq!(added, HEADERS + EXTENSION + DIGITS, "the challenge was made for another");
+}
+
+#[test]
+fn a_refusal_from_behind_the_gate_allocates_for_two_answers() {
+    let key = key();
+    let admins = Require::new(Policy::all_of(["admin"]).unwrap());
+    let mut gate = layer(&key).layer(admins.layer(Hello));
+    let added = added(&mut gate, Some(&bearer(key.reveal())), false, StatusCode::FORBIDDEN);
+    assert_eq!(added, EXTENSION + HEADERS + EXTENSION + AGAIN + CHALLENGE);
 }
 
 #[test]

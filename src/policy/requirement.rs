@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::principal::Method;
+use crate::render::Needed;
 use crate::{ConfigError, Principal, Rejection, RejectionKind, Scope};
 
 /// What a route asks of an authenticated caller.
@@ -31,7 +32,7 @@ enum Scopes {
     /// Nobody.
     Nobody,
     /// Whoever holds all scopes of one of the groups.
-    Groups { groups: Vec<Vec<Scope>>, needed: Arc<str> },
+    Groups { groups: Vec<Vec<Scope>>, needed: Arc<Needed> },
 }
 
 impl Policy {
@@ -102,7 +103,10 @@ impl Policy {
 
     fn of(groups: Vec<Vec<Scope>>) -> Self {
         let needed = groups.first().map_or_else(Arc::default, |group| listed(group));
-        Self { scopes: Scopes::Groups { groups, needed }, method: None }
+        Self {
+            scopes: Scopes::Groups { groups, needed: Arc::new(Needed::new(needed)) },
+            method: None,
+        }
     }
 
     /// Judges `principal`.
@@ -127,8 +131,8 @@ impl Policy {
 }
 
 #[cold]
-fn lacking(needed: &Arc<str>) -> Rejection {
-    Rejection::new(RejectionKind::InsufficientScope).with_scopes(Arc::clone(needed))
+fn lacking(needed: &Arc<Needed>) -> Rejection {
+    Rejection::new(RejectionKind::InsufficientScope).needing(Arc::clone(needed))
 }
 
 fn group<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Result<Vec<Scope>, ConfigError> {

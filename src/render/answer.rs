@@ -1,7 +1,7 @@
 //! From a rejection to the whole answer.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -108,7 +108,6 @@ impl Refusals {
     /// The rejection is in its extensions, with the wait that the client was told.
     pub fn respond(&self, why: Rejection, standings: &Standings, wire: Wire) -> Response<Bytes> {
         let (mut parts, ()) = Response::new(()).into_parts();
-        parts.headers.reserve(MOST_HEADERS);
         let body = self.fill(&mut parts, why, standings, wire);
         Response::from_parts(parts, body)
     }
@@ -141,7 +140,8 @@ impl Refusals {
     /// The answer of whoever refuses behind a gate: a problem document, to which the gate gives its
     /// own form.
     pub(crate) fn unanswered(why: Rejection, wire: Wire) -> Response<Bytes> {
-        let mut response = Self::default().respond(why.clone(), &Standings::default(), wire);
+        static PLAIN: LazyLock<Refusals> = LazyLock::new(Refusals::default);
+        let mut response = PLAIN.respond(why.clone(), &Standings::default(), wire);
         response.extensions_mut().insert(why.answered(false));
         response
     }
@@ -196,9 +196,6 @@ const OF_THE_OLD_BODY: [HeaderName; 11] = [
     TRAILER,
     TRANSFER_ENCODING,
 ];
-
-/// Most refusals have no more, and a map of so many takes the least memory that a map can.
-const MOST_HEADERS: usize = 6;
 
 /// Long enough for a store to come back, short enough that no client gives up.
 const A_MOMENT: Duration = Duration::from_secs(5);

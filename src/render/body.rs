@@ -80,6 +80,11 @@ impl Rendered {
         Self::new(JSON, json(value))
     }
 
+    /// The same, for whose body nobody has to count who uses it.
+    pub(super) fn lasting(&'static self) -> Self {
+        Self { content_type: self.content_type.clone(), body: Bytes::from_static(&self.body) }
+    }
+
     /// The content type.
     pub const fn content_type(&self) -> &HeaderValue {
         &self.content_type

@@ -1,14 +1,10 @@
 //! `WWW-Authenticate`: how a caller may prove itself (RFC 9110 section 11.6.1, RFC 6750 section 3).
 
-use std::borrow::Cow;
-
-use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::wording::ByKind;
 use crate::metadata::ProtectedResource;
-use crate::policy::{is_scope_byte, is_scope_token};
 use crate::{ConfigError, Rejection, RejectionKind};
 
 /// A way to send a credential that a challenge can name.
@@ -209,33 +205,6 @@ const fn description(kind: RejectionKind) -> &'static str {
 
 fn with_scopes(line: &HeaderValue, rejection: &Rejection) -> HeaderValue {
     let needed =
-        rejection.scopes().filter(|_| rejection.kind() == RejectionKind::InsufficientScope);
-    needed.and_then(|scopes| scoped(line, scopes)).unwrap_or_else(|| line.clone())
+        rejection.needed().filter(|_| rejection.kind() == RejectionKind::InsufficientScope);
+    needed.and_then(|needed| needed.added_to(line)).unwrap_or_else(|| line.clone())
 }
-
-/// A scope with a character outside `scope-token` (RFC 6749 section 3.3) is left out whole: without
-/// the character it would be another scope.
-fn scoped(line: &HeaderValue, scopes: &str) -> Option<HeaderValue> {
-    let needed = if is_list(scopes) { Cow::Borrowed(scopes) } else { Cow::Owned(listed(scopes)) };
-    if needed.is_empty() {
-        return None;
-    }
-    let text = [line.as_bytes(), SCOPE, needed.as_bytes(), b"\""].concat();
-    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
-}
-
-/// What policies ask for is one always.
-fn is_list(scopes: &str) -> bool {
-    let mut last = b' ';
-    let follows = |byte: u8| {
-        let before = std::mem::replace(&mut last, byte);
-        if byte == b' ' { before != b' ' } else { is_scope_byte(byte) }
-    };
-    scopes.bytes().all(follows) && last != b' '
-}
-
-fn listed(scopes: &str) -> String {
-    scopes.split(' ').filter(|scope| is_scope_token(scope)).collect::<Vec<_>>().join(" ")
-}
-
-const SCOPE: &[u8] = b", scope=\"";

@@ -1,6 +1,7 @@
 //! The JSON bodies of the APIs that this crate was made for, and one that many others use.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -35,22 +36,31 @@ impl Envelope {
     /// 429 without that header, which no wait would help, it is the time until the tightest limit's
     /// window ends.
     pub fn g_tateth() -> Self {
-        Self::new(Form::Success, Wording::new(g_tateth_code, g_tateth_text))
+        static MADE: LazyLock<Envelope> = LazyLock::new(|| {
+            Envelope::new(Form::Success, Wording::new(g_tateth_code, g_tateth_text))
+        });
+        MADE.lasting()
     }
 
     /// `{"error":"invalid_api_key"}`
     ///
     /// The form has no text: what is set with [`text`](Self::text) is shown to nobody.
     pub fn convotic() -> Self {
-        Self::new(Form::Flat, Wording::new(convotic_code, RejectionKind::text))
+        static MADE: LazyLock<Envelope> = LazyLock::new(|| {
+            Envelope::new(Form::Flat, Wording::new(convotic_code, RejectionKind::text))
+        });
+        MADE.lasting()
     }
 
     /// `{"error":{"code":"RATE_LIMITED","message":"Rate limit exceeded"}}`
     ///
     /// The codes are those of [`RejectionKind::code`] in capitals.
     pub fn nested() -> Self {
-        let upper = |kind: RejectionKind| kind.code().to_ascii_uppercase();
-        Self::new(Form::Nested, Wording::new(upper, RejectionKind::text))
+        static MADE: LazyLock<Envelope> = LazyLock::new(|| {
+            let upper = |kind: RejectionKind| kind.code().to_ascii_uppercase();
+            Envelope::new(Form::Nested, Wording::new(upper, RejectionKind::text))
+        });
+        MADE.lasting()
     }
 
     /// The same with another text for `kind`.
@@ -70,6 +80,10 @@ impl Envelope {
     fn new(form: Form, wording: Wording) -> Self {
         let answers = ByKind::from_fn(|kind| form.answer(&wording, kind, None));
         Self { form, wording, answers }
+    }
+
+    fn lasting(&'static self) -> Self {
+        Self { answers: self.answers.lasting(), wording: self.wording.clone(), form: self.form }
     }
 
     fn rebuilt(mut self, kind: RejectionKind) -> Self {

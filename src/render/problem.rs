@@ -1,6 +1,7 @@
 //! Problem details (RFC 9457): the form of refusals when none is chosen.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use http::HeaderValue;
 use serde::Serialize;
@@ -38,6 +39,11 @@ pub struct Problem {
 impl Problem {
     /// Problem details without types of their own.
     pub fn new() -> Self {
+        static MADE: LazyLock<Problem> = LazyLock::new(Problem::made);
+        Self { base: None, wording: MADE.wording.clone(), answers: MADE.answers.lasting() }
+    }
+
+    fn made() -> Self {
         let wording = Wording::new(RejectionKind::code, RejectionKind::text);
         let answers = ByKind::from_fn(|kind| answer(None, &wording, kind));
         Self { base: None, wording, answers }

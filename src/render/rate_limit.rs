@@ -1,7 +1,6 @@
 //! Rate-limit headers: the widespread `X-RateLimit-*` and the fields of the IETF's draft.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -131,15 +130,19 @@ impl RateLimitHeaders {
             Reset::Delta => secs_ceil(standing.reset_after),
         };
         let mut digits = Digits::default();
-        let places = [standing.limit, standing.remaining, reset].map(|number| digits.push(number));
-        let wait = wait.map(|secs| digits.push(secs));
-        // One allocation for all values: `from_owner` keeps digits and count of users together.
-        let digits = Bytes::from_owner(digits);
-        for (name, place) in [LIMIT, REMAINING, RESET].into_iter().zip(places) {
-            insert(headers, name, digits.slice(place));
+        let numbers = [standing.limit, standing.remaining, reset];
+        let [limit, remaining, reset] = numbers.map(|number| digits.push(number));
+        if let Some(secs) = wait {
+            digits.push(secs);
         }
-        if let Some(place) = wait {
-            insert(headers, RETRY_AFTER, digits.slice(place));
+        // One allocation for all values: `from_owner` keeps digits and count of users together. The
+        // last value takes what is left, so that there is no user more than values.
+        let mut digits = Bytes::from_owner(digits);
+        insert(headers, LIMIT, digits.split_to(limit));
+        insert(headers, REMAINING, digits.split_to(remaining));
+        insert(headers, RESET, digits.split_to(reset));
+        if wait.is_some() {
+            insert(headers, RETRY_AFTER, digits);
         }
     }
 }
@@ -169,13 +172,13 @@ impl Default for Digits {
 }
 
 impl Digits {
-    fn push(&mut self, number: u64) -> Range<usize> {
+    /// The length of `number` in decimal digits.
+    fn push(&mut self, number: u64) -> usize {
         let mut buffer = itoa::Buffer::new();
         let text = buffer.format(number).as_bytes();
-        let place = self.end..self.end + text.len();
-        self.bytes[place.clone()].copy_from_slice(text);
-        self.end = place.end;
-        place
+        self.bytes[self.end..][..text.len()].copy_from_slice(text);
+        self.end += text.len();
+        text.len()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Rendered;
 use crate::RejectionKind;
 
 /// One `T` for each [`RejectionKind`].
@@ -19,6 +20,13 @@ impl<T> ByKind<T> {
 
     pub(super) fn set(&mut self, kind: RejectionKind, value: T) {
         self.0[kind as usize] = value;
+    }
+}
+
+impl ByKind<Rendered> {
+    /// See [`Rendered::lasting`].
+    pub(super) fn lasting(&'static self) -> Self {
+        Self::from_fn(|kind| self.get(kind).lasting())
     }
 }
 
