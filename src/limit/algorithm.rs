@@ -17,7 +17,7 @@ const PATIENCE: u64 = 1_000_000_000;
 /// What is remembered of one caller under one quota. All zeros is a caller never seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    /// When it was last settled.
+    /// When it was last settled; in fixed windows the start of the one where that was.
     pub(crate) last: u64,
     /// Permits taken: in the window of `last`, or for GCRA those not yet given back.
     pub(crate) used: u64,
@@ -101,9 +101,19 @@ fn decide_by(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decisi
 #[inline]
 pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
     if state.last.saturating_sub(now) > quota.nanos().max(PATIENCE) {
-        (State { last: now, ..state }, now)
+        (State { last: beginning(quota, now), ..state }, now)
     } else {
         (state, now.max(state.last))
+    }
+}
+
+/// What is the last settlement of a state that is settled `at` then.
+#[cold]
+fn beginning(quota: &Quota, at: u64) -> u64 {
+    match quota.algorithm() {
+        Algorithm::FixedWindow => at - Window::aligned(quota, at).elapsed,
+        Algorithm::CalendarMonth => at - calendar::month(at).elapsed,
+        Algorithm::SlidingWindow | Algorithm::Gcra => at,
     }
 }
 
@@ -112,8 +122,8 @@ pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
 #[inline(always)]
 pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, Window) {
     match quota.algorithm() {
-        Algorithm::FixedWindow => fixed::settle(quota, state, at, Window::aligned(quota, at)),
-        Algorithm::CalendarMonth => fixed::settle(quota, state, at, calendar::month(at)),
+        Algorithm::FixedWindow => fixed::settle(quota, state, at),
+        Algorithm::CalendarMonth => fixed::settle_in(quota, state, at, calendar::month(at)),
         Algorithm::SlidingWindow => sliding::settle(quota, state, at),
         Algorithm::Gcra => (gcra::settle(quota, state, at), Window::default()),
     }
@@ -138,15 +148,31 @@ fn wait(quota: &Quota, state: State, window: Window, cost: u64) -> u64 {
     }
 }
 
-/// Whether `last` is in the window that holds `at`, or later.
+/// Whether `last` is the start of the window that holds `at`, or later.
 mod fixed {
     use super::{Quota, State, Window};
 
-    #[inline]
-    pub(super) fn settle(quota: &Quota, state: State, at: u64, window: Window) -> (State, Window) {
-        let is_same = state.last >= at - window.elapsed;
-        let used = if is_same { state.used.min(quota.limit()) } else { 0 };
-        (State { last: at, used, past: 0 }, window)
+    /// Most requests come in the window of the one before, where nothing has to be divided.
+    #[inline(always)]
+    pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, Window) {
+        let elapsed = at - state.last;
+        if elapsed >= quota.nanos() {
+            return settle_in(quota, state, at, Window::aligned(quota, at));
+        }
+        let used = state.used.min(quota.limit());
+        (State { used, past: 0, ..state }, Window { elapsed, left: quota.nanos() - elapsed })
+    }
+
+    #[inline(never)]
+    pub(super) fn settle_in(
+        quota: &Quota,
+        state: State,
+        at: u64,
+        window: Window,
+    ) -> (State, Window) {
+        let start = at - window.elapsed;
+        let used = if state.last >= start { state.used.min(quota.limit()) } else { 0 };
+        (State { last: start, used, past: 0 }, window)
     }
 }
 

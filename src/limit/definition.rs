@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::algorithm::Decision;
 use super::caller::Caller;
-use super::cell::{LimitError, Tag};
-use super::identity::Identity;
+use super::cell::{Counter, LimitError};
+use super::identity::{Identity, Owner};
 use super::plans::Plans;
 use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
 use super::remote::Remote;
 use super::standing::LimitName;
 use super::table::{Place, Table};
+use crate::jwt::VerifiedToken;
 use crate::{ConfigError, KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const DEFAULT_CAPACITY: u32 = 100_000;
@@ -329,44 +329,29 @@ impl Limit {
     ) -> Result<Option<Claim<'a>>, LimitError> {
         let mut shared = None;
         let account = self.account(caller, &mut shared);
-        let Some((identity, quota)) = account else { return Ok(None) };
-        let tag = self.tag(caller.principal(), &identity, quota);
+        let Some((owner, quota)) = account else { return Ok(None) };
+        let tag = self.table.key().tag_of(&owner, quota);
         let place = self.table.place_of(tag, quota.into(), now)?;
         Ok(Some(Claim { limit: self, place, quota: *quota, cost: self.cost_of(caller) }))
     }
 
-    /// Takes `cost` for `identity`, which [`account`](Self::account) has given.
-    ///
-    /// On the road of most requests, where what a call hands over costs as much as the work.
+    /// The counter of `owner` under `quota`, which [`account`](Self::account) has given.
     #[inline(always)]
-    pub(super) fn take(
+    pub(super) fn counter(
         &self,
-        caller: &Caller<'_>,
-        (identity, quota): (&Identity<'_>, &Quota),
+        owner: &Owner<'_>,
+        quota: &Quota,
         now: Timestamp,
-        cost: u64,
-    ) -> Result<Decision, LimitError> {
-        let tag = self.tag(caller.principal(), identity, quota);
-        self.table.count_for(tag, quota, now, |mut counter| counter.take(quota, now, cost))
-    }
-
-    /// The account of `identity`. What a record brings along needs not be hashed again.
-    #[inline(always)]
-    fn tag(&self, principal: &Principal, identity: &Identity<'_>, quota: &Quota) -> Tag {
-        let key = self.table.key();
-        match (identity, principal.key(), principal.tenant()) {
-            (Identity::Key(_), Some(record), _) => key.tag_of_key(record.digest(), quota),
-            (Identity::Tenant(_), _, Some(tenant)) => key.tag_of_tenant(tenant, quota),
-            _ => key.tag(identity, quota),
-        }
+    ) -> Result<Counter<'_>, LimitError> {
+        self.table.counter(self.table.key().tag_of(owner, quota), quota, now)
     }
 
     /// Begins to read the counter of the key with this digest, if it will be asked for: memory that is
     /// far away is there when the key's record is, which takes as long to come.
     #[inline]
     pub(super) fn await_key(&self, digest: &KeyDigest) {
-        let is_plain = !self.prefers_key && self.plans.is_empty() && self.shared_plans.is_none();
-        if matches!(self.sharing, Sharing::Caller) && is_plain {
+        let is_plain = || !self.prefers_key && self.plans.is_empty() && self.shared_plans.is_none();
+        if !self.table.is_near() && matches!(self.sharing, Sharing::Caller) && is_plain() {
             self.table.await_tag(self.table.key().tag_of_key(digest, &self.quota));
         }
     }
@@ -378,27 +363,29 @@ impl Limit {
         &'c self,
         caller: &'c Caller<'_>,
         shared: &'c mut Option<Quota>,
-    ) -> Option<(Identity<'c>, &'c Quota)> {
+    ) -> Option<(Owner<'c>, &'c Quota)> {
         if self.reach.as_ref().is_some_and(|reach| !reach.holds(caller)) {
             return None;
         }
         let own = self.own_quota(caller.principal());
-        let identity = self.identity(caller, own.is_some())?;
+        let owner = self.owner(caller, own.is_some())?;
         let quota = match own {
             Some(own) => own,
             None if self.plans.is_empty() && self.shared_plans.is_none() => &self.quota,
             None => self.plan_quota(caller.principal(), shared),
         };
-        Some((identity, quota))
+        Some((owner, quota))
     }
 
     #[inline(always)]
-    fn identity<'c>(&self, caller: &'c Caller<'_>, by_itself: bool) -> Option<Identity<'c>> {
+    fn owner<'c>(&self, caller: &'c Caller<'_>, by_itself: bool) -> Option<Owner<'c>> {
         let principal = caller.principal();
         match &self.sharing {
             Sharing::Tenant if !by_itself => Some(of_tenant(principal)),
             Sharing::Tenant | Sharing::Caller => Some(of_caller(principal)),
-            Sharing::Address { .. } | Sharing::Custom(_) => self.identity_beside(caller),
+            Sharing::Address { .. } | Sharing::Custom(_) => {
+                self.identity_beside(caller).map(Owner::Other)
+            }
         }
     }
 
@@ -453,22 +440,24 @@ pub(super) struct Claim<'a> {
 }
 
 #[inline]
-pub(super) fn of_tenant(principal: &Principal) -> Identity<'_> {
-    match principal.tenant_id() {
-        Some(tenant) => Identity::Tenant(tenant.as_str()),
+pub(super) fn of_tenant(principal: &Principal) -> Owner<'_> {
+    match principal.tenant() {
+        Some(tenant) => Owner::Tenant(tenant),
         None => of_caller(principal),
     }
 }
 
 #[inline]
-pub(super) fn of_caller(principal: &Principal) -> Identity<'_> {
-    match (principal.key_id(), principal.token()) {
-        (None, Some(token)) => Identity::Subject {
-            issuer: token.issuer().unwrap_or_default(),
-            subject: token.subject(),
-        },
-        _ => Identity::Key(principal.subject()),
+pub(super) fn of_caller(principal: &Principal) -> Owner<'_> {
+    match principal.key() {
+        Some(record) => Owner::Key(record),
+        None => Owner::Other(of_token(principal)),
     }
+}
+
+fn of_token(principal: &Principal) -> Identity<'_> {
+    let issuer = principal.token().and_then(VerifiedToken::issuer).unwrap_or_default();
+    Identity::Subject { issuer, subject: principal.subject() }
 }
 
 /// A name that can stand in a header.

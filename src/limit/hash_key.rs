@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::cell::Tag;
-use super::identity::Identity;
+use super::identity::{Identity, Owner};
 use super::quota::Quota;
-use crate::{KeyDigest, Tenant};
+use crate::KeyDigest;
 
 /// Random numbers that nobody else knows: nobody can choose identities whose counters collide.
 pub(super) struct HashKey {
@@ -20,6 +20,15 @@ impl HashKey {
         Self { texts, digests }
     }
 
+    #[inline(always)]
+    pub(super) fn tag_of(&self, owner: &Owner<'_>, quota: &Quota) -> Tag {
+        match owner {
+            Owner::Key(record) => self.tag_of_key(record.digest(), quota),
+            Owner::Tenant(tenant) => Tag::new(tenant.name_hash(), quota),
+            Owner::Other(identity) => self.tag(identity, quota),
+        }
+    }
+
     /// The account of whoever has this name.
     pub(super) fn tag(&self, identity: &Identity<'_>, quota: &Quota) -> Tag {
         Tag::new(self.texts.hash_one(identity.parts()), quota)
@@ -32,11 +41,5 @@ impl HashKey {
         let [one, other, ..] = digest.words();
         let product = u128::from(one ^ self.digests[0]) * u128::from(other ^ self.digests[1]);
         Tag::new(product as u64 ^ (product >> 64) as u64, quota)
-    }
-
-    /// The account of a tenant, whose name is hashed but once.
-    #[inline]
-    pub(super) fn tag_of_tenant(&self, tenant: &Tenant, quota: &Quota) -> Tag {
-        Tag::new(tenant.name_hash(), quota)
     }
 }

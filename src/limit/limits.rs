@@ -148,8 +148,9 @@ fn take_one(
 ) -> Result<Verdict, LimitError> {
     let mut shared = None;
     let account = limit.account(caller, &mut shared);
-    let Some((identity, quota)) = account else { return Ok(Verdict::Admitted) };
-    let decision = limit.take(caller, (&identity, quota), now, limit.cost_of(caller))?;
+    let Some((owner, quota)) = account else { return Ok(Verdict::Admitted) };
+    let cost = limit.cost_of(caller);
+    let decision = limit.counter(&owner, quota, now)?.take(quota, now, cost);
     standings.push(standing(limit, quota, decision, now));
     Ok(decision.answer.into())
 }

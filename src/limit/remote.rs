@@ -53,9 +53,10 @@ impl Limit {
         if quota.algorithm() == Algorithm::CalendarMonth {
             return Err(CountError::Calendar);
         }
+        let owner = owner.into_identity();
         // What belongs to a tenant stays together.
         let tag = match self.sharing {
-            Sharing::Tenant | Sharing::Caller => of_tenant(caller.principal()),
+            Sharing::Tenant | Sharing::Caller => of_tenant(caller.principal()).into_identity(),
             Sharing::Address { .. } | Sharing::Custom(_) => owner.clone(),
         };
         let count = counter.count(&owner, &tag, quota, self.shown_name())?;

@@ -13,6 +13,8 @@ const MANY_SHARDS: u32 = 64;
 /// grow.
 const MIN_BITS: u32 = 7;
 const MAX_BITS: u32 = 16;
+/// Shards of so many cells or fewer are near in any case: 256 KiB with all others of their table.
+const NEAR: u32 = 64;
 /// How many counters are weighed to make room for one.
 const SAMPLE: u32 = 8;
 /// How many at most, when all of the sample are at their limit.
@@ -116,6 +118,11 @@ impl Shard {
     pub(super) fn await_tag(&self, tag: Tag) {
         let cell = self.slab.cell(home(tag, self.slab.size()));
         std::hint::black_box(cell.map(Cell::tag).ok());
+    }
+
+    #[inline]
+    pub(super) fn is_near(&self) -> bool {
+        self.slab.size() <= NEAR
     }
 
     #[cfg(test)]

@@ -11,17 +11,16 @@ const FIRST: u32 = 5;
 
 /// A number of cells that is a power of two, and can be doubled up to a largest.
 pub(super) struct Slab {
-    pieces: Box<[OnceLock<Box<[Cell]>>]>,
     size: AtomicU32,
+    first: Box<[Cell]>,
+    others: Box<[OnceLock<Box<[Cell]>>]>,
 }
 
 impl Slab {
     /// Grows up to 2 to the `bits` cells.
     pub(super) fn new(bits: u32) -> Self {
-        let pieces = (0..=bits.saturating_sub(FIRST)).map(|_| OnceLock::new()).collect();
-        let slab = Self { pieces, size: AtomicU32::new(0) };
-        slab.make(0);
-        slab
+        let others = (FIRST..bits).map(|_| OnceLock::new()).collect();
+        Self { size: AtomicU32::new(1 << FIRST), first: vacant(1 << FIRST), others }
     }
 
     /// How many cells there are. All of them are seen by who sees their number.
@@ -32,10 +31,17 @@ impl Slab {
 
     #[inline]
     pub(super) fn cell(&self, slot: u32) -> Result<&Cell, LimitError> {
-        let piece = u32::BITS - (slot >> FIRST).leading_zeros();
-        let before = if piece == 0 { 0 } else { 1 << (FIRST + piece - 1) };
-        let cells = self.pieces.get(piece as usize).and_then(OnceLock::get);
-        cells.and_then(|cells| cells.get((slot - before) as usize)).ok_or(LimitError)
+        match self.first.get(slot as usize) {
+            Some(cell) => Ok(cell),
+            None => self.other_cell(slot),
+        }
+    }
+
+    #[inline]
+    fn other_cell(&self, slot: u32) -> Result<&Cell, LimitError> {
+        let bits = slot.checked_ilog2().ok_or(LimitError)?;
+        let cells = self.others.get((bits - FIRST) as usize).and_then(OnceLock::get);
+        cells.and_then(|cells| cells.get((slot - (1 << bits)) as usize)).ok_or(LimitError)
     }
 
     /// The slot after this one; after the last the first.
@@ -46,24 +52,28 @@ impl Slab {
 
     /// False if it is as large as it may be.
     pub(super) fn can_double(&self) -> bool {
-        self.size() >> FIRST < 1 << (self.pieces.len() - 1)
+        self.next_piece().is_some()
     }
 
     /// Adds as many cells as there are, which count for nobody.
     pub(super) fn double(&self) {
-        self.make(u32::BITS - (self.size() >> FIRST).leading_zeros());
+        let size = self.size();
+        if let Some(piece) = self.next_piece() {
+            piece.get_or_init(|| vacant(size));
+            self.size.store(size * 2, Ordering::Release);
+        }
     }
 
-    fn make(&self, piece: u32) {
-        let size = 1 << (FIRST + piece);
-        let made = (size - self.size()) as usize;
-        let Some(place) = self.pieces.get(piece as usize) else { return };
-        place.get_or_init(|| std::iter::repeat_with(Cell::default).take(made).collect());
-        self.size.store(size, Ordering::Release);
+    fn next_piece(&self) -> Option<&OnceLock<Box<[Cell]>>> {
+        self.others.get((self.size().ilog2() - FIRST) as usize)
     }
 
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.size() as usize * size_of::<Cell>() + size_of_val(&*self.pieces)
+        self.size() as usize * size_of::<Cell>() + size_of_val(&*self.others)
     }
+}
+
+fn vacant(cells: u32) -> Box<[Cell]> {
+    (0..cells).map(|_| Cell::default()).collect()
 }

@@ -121,7 +121,8 @@ impl Standings {
     #[inline]
     pub fn push(&mut self, standing: Standing) {
         match self.0 {
-            Kept::None => self.0 = Kept::One(standing),
+            // Nothing is there to be dropped, which the compiler does not see.
+            Kept::None => std::mem::forget(std::mem::replace(&mut self.0, Kept::One(standing))),
             Kept::One(_) | Kept::Many(_) => self.push_another(standing),
         }
     }

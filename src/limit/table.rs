@@ -66,7 +66,7 @@ impl Table {
         now: Timestamp,
         count: impl FnOnce(Counter<'_>) -> T,
     ) -> Result<T, LimitError> {
-        self.count_for(self.key.tag(identity, quota), quota, now, count)
+        self.counter(self.key.tag(identity, quota), quota, now).map(count)
     }
 
     /// What `look` finds in the counter of `identity` under `quota`; `None` if there is none.
@@ -80,20 +80,18 @@ impl Table {
         Ok(self.shard(tag)?.find(tag)?.map(look))
     }
 
-    /// The same as [`count`](Self::count), for the account of `tag`, which is one under `quota`.
+    /// The counter of `tag`, which is an account under `quota`; a new one if there is none.
     #[inline(always)]
-    pub(super) fn count_for<T>(
+    pub(super) fn counter(
         &self,
         tag: Tag,
         quota: &Quota,
         now: Timestamp,
-        count: impl FnOnce(Counter<'_>) -> T,
-    ) -> Result<T, LimitError> {
-        let shard = self.shard(tag)?;
-        if let Some(counter) = shard.seek(tag) {
-            return Ok(count(counter));
+    ) -> Result<Counter<'_>, LimitError> {
+        match self.shard(tag)?.seek(tag) {
+            Some(counter) => Ok(counter),
+            None => self.admit(tag, quota, now),
         }
-        self.admit(tag, quota, now).map(count)
     }
 
     #[cold]
@@ -154,6 +152,12 @@ impl Table {
         if let Ok(shard) = self.shard(tag) {
             shard.await_tag(tag);
         }
+    }
+
+    /// True while all of it is near the processor in any case.
+    #[inline]
+    pub(super) fn is_near(&self) -> bool {
+        self.shards.first().is_none_or(Shard::is_near)
     }
 
     /// The shard of `tag`, unless a panic has left its lock.
