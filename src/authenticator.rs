@@ -297,9 +297,7 @@ impl Authenticator {
         if self.limits.is_empty() {
             return Ok(Ok(Verdict::Admitted));
         }
-        let address = || self.address.of(request);
-        let address = self.limits.look_at_address().then(address).flatten();
-        let caller = Caller::new(principal, request, address);
+        let caller = Caller::new(principal, request, &self.address);
         self.limits.count(&caller, now, standings).map_err(unavailable)
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::policy::ClientAddress;
 use crate::{Head, Principal};
 
 /// A request whose caller is proved: what a [`Limit`](super::Limit) counts by and weighs.
@@ -10,11 +11,15 @@ use crate::{Head, Principal};
 pub struct Caller<'a> {
     principal: &'a Principal,
     head: Head<'a>,
-    address: Option<IpAddr>,
+    address: &'a ClientAddress,
 }
 
 impl<'a> Caller<'a> {
-    pub(crate) fn new(principal: &'a Principal, head: Head<'a>, address: Option<IpAddr>) -> Self {
+    pub(crate) fn new(
+        principal: &'a Principal,
+        head: Head<'a>,
+        address: &'a ClientAddress,
+    ) -> Self {
         Self { principal, head, address }
     }
 
@@ -31,7 +36,7 @@ impl<'a> Caller<'a> {
 
     /// The client's address, as far as the gate knows and trusts it.
     pub fn address(&self) -> Option<IpAddr> {
-        self.address
+        self.address.of(self.head)
     }
 }
 
@@ -40,7 +45,7 @@ impl fmt::Debug for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller")
             .field("principal", &self.principal)
-            .field("address", &self.address)
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }

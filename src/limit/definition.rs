@@ -268,13 +268,6 @@ impl Limit {
         }
         Ok(self)
     }
-
-    /// True when the client's address may matter to it.
-    pub(super) fn looks_at_address(&self) -> bool {
-        matches!(self.sharing, Sharing::Address { .. } | Sharing::Custom(_))
-            || matches!(self.cost, Cost::By(_))
-    }
-
     pub(super) fn is_settled_later(&self) -> bool {
         self.settled_later
     }

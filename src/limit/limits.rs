@@ -82,11 +82,6 @@ impl Limits {
         self.all.is_empty()
     }
 
-    /// True when the client's address may matter to one of them.
-    pub(crate) fn look_at_address(&self) -> bool {
-        self.all.iter().any(Limit::looks_at_address)
-    }
-
     /// Counts the request as [`take`](Self::take) does, wherever that is; `Err` in the answer means
     /// that somebody has to be asked first.
     ///
@@ -151,7 +146,7 @@ fn take_one(
     let Some((owner, quota)) = account else { return Ok(Verdict::Admitted) };
     let cost = limit.cost_of(caller);
     let decision = limit.counter(&owner, quota, now)?.take(quota, now, cost);
-    standings.push(standing(limit, quota, decision, now));
+    standings.push_with(|| standing(limit, quota, decision, now));
     Ok(decision.answer.into())
 }
 
@@ -256,7 +251,7 @@ impl Claim<'_> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn standing(limit: &Limit, quota: &Quota, decision: Decision, now: Timestamp) -> Standing {
     Standing {
         name: limit.shown_name().clone(),

@@ -118,12 +118,17 @@ enum Kept {
 
 impl Standings {
     /// Adds one.
-    #[inline]
     pub fn push(&mut self, standing: Standing) {
+        self.push_with(|| standing);
+    }
+
+    /// Adds one that is made where it is to stay: to make it and then to move it takes longer.
+    #[inline(always)]
+    pub(crate) fn push_with(&mut self, standing: impl FnOnce() -> Standing) {
         match self.0 {
             // Nothing is there to be dropped, which the compiler does not see.
-            Kept::None => std::mem::forget(std::mem::replace(&mut self.0, Kept::One(standing))),
-            Kept::One(_) | Kept::Many(_) => self.push_another(standing),
+            Kept::None => std::mem::forget(std::mem::replace(&mut self.0, Kept::One(standing()))),
+            Kept::One(_) | Kept::Many(_) => self.push_another(standing()),
         }
     }
 

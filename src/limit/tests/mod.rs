@@ -24,6 +24,7 @@ use http::request::Parts;
 use super::cell::LimitError;
 use super::{Algorithm, Caller, Limit, Limits, Quota, Standings, Verdict};
 use crate::jwt::{Text, VerifiedToken};
+use crate::policy::ClientAddress;
 use crate::{KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const SECOND: u64 = 1_000_000_000;
@@ -82,6 +83,11 @@ fn limits(all: impl IntoIterator<Item = Limit>) -> Limits {
 }
 
 /// A verdict, and where its caller stands.
+/// An address that is not known.
+fn nowhere() -> ClientAddress {
+    ClientAddress::peer_from(|_| None)
+}
+
 struct Taken {
     verdict: Verdict,
     standings: Standings,
@@ -97,8 +103,8 @@ fn take_from(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Taken {
-    let head = head();
-    try_take(limits, &Caller::new(principal, (&head).into(), address), now).unwrap()
+    let (head, address) = (head(), ClientAddress::peer_from(move |_| address));
+    try_take(limits, &Caller::new(principal, (&head).into(), &address), now).unwrap()
 }
 
 fn try_take(limits: &Limits, caller: &Caller<'_>, now: Timestamp) -> Result<Taken, LimitError> {

@@ -71,7 +71,7 @@ proptest! {
             for _ in 0..cost {
                 head.headers.append("x-cost", http::HeaderValue::from_static("1"));
             }
-            let verdict = try_take(&limits, &Caller::new(&callers[who], (&head).into(), None), at(now)).unwrap();
+            let verdict = try_take(&limits, &Caller::new(&callers[who], (&head).into(), &nowhere()), at(now)).unwrap();
             let (admitted, remaining) = expect(&mut plain, names[who], &quotas, now, cost);
             prop_assert_eq!(verdict.is_admitted(), admitted);
             prop_assert_eq!(verdict.remaining(), remaining);
@@ -141,7 +141,7 @@ proptest! {
             for _ in 0..cost {
                 head.headers.append("x-cost", http::HeaderValue::from_static("1"));
             }
-            let call = |now| try_take(&limits, &Caller::new(&caller, (&head).into(), None), now).unwrap();
+            let call = |now| try_take(&limits, &Caller::new(&caller, (&head).into(), &nowhere()), now).unwrap();
             let first = call(now);
             let Some(wait) = first.retry_after() else { continue };
             let told = crate::Rejection::new(crate::RejectionKind::RateLimited).with_retry_after(wait);

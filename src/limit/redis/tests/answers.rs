@@ -5,6 +5,7 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 use super::super::RedisCounters;
 use crate::limit::{Caller, Limit, Limits, Quota, Standings, Verdict};
+use crate::policy::ClientAddress;
 use crate::{KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 /// A server that gives everybody this answer.
@@ -38,7 +39,8 @@ async fn asked(answer: &'static [i64]) -> Verdict {
     let record = KeyRecord::new("k", KeyDigest::of("k"), Tenant::new("acme"));
     let caller = Principal::of_key(record.into());
     let (head, ()) = http::Request::new(()).into_parts();
-    let caller = Caller::new(&caller, (&head).into(), None);
+    let nowhere = ClientAddress::peer_from(|_| None);
+    let caller = Caller::new(&caller, (&head).into(), &nowhere);
     let asked = limits.count(&caller, Timestamp::EPOCH, &mut Standings::default());
     asked.unwrap().err().unwrap().await.verdict.unwrap()
 }
