@@ -69,9 +69,15 @@ pub(crate) struct Decision {
 #[inline(always)]
 pub(crate) fn decide(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     match quota.algorithm() {
-        Algorithm::FixedWindow => decide_by(&quota.in_fixed_windows(), state, now, cost),
+        Algorithm::FixedWindow => decide_by(&quota.by(Algorithm::FixedWindow), state, now, cost),
+        Algorithm::Gcra => decide_by_gcra(quota, state, now, cost),
         _ => decide_by_others(quota, state, now, cost),
     }
+}
+
+#[inline(never)]
+fn decide_by_gcra(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
+    decide_by(&quota.by(Algorithm::Gcra), state, now, cost)
 }
 
 #[inline(never)]

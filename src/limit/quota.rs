@@ -176,10 +176,10 @@ impl Quota {
         limit ^ window.wrapping_mul(0xBF58_476D_1CE4_E5B9)
     }
 
-    /// The same, of which the compiler knows that it counts in fixed windows.
-    #[inline]
-    pub(super) const fn in_fixed_windows(&self) -> Self {
-        Self { limit: self.limit, nanos: self.nanos, algorithm: Algorithm::FixedWindow }
+    /// The same, of which the compiler knows by what it counts.
+    #[inline(always)]
+    pub(super) const fn by(&self, algorithm: Algorithm) -> Self {
+        Self { limit: self.limit, nanos: self.nanos, algorithm }
     }
 
     pub(super) const fn nanos(&self) -> u64 {

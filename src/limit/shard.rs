@@ -8,7 +8,7 @@ use super::slab::Slab;
 use crate::Timestamp;
 
 /// Twice as many at most, unless there are more counters than shards of the largest size hold.
-const MANY_SHARDS: u32 = 64;
+const MANY_SHARDS: u32 = 16;
 /// Sizes in bits. A small shard makes the choice of whom to drop a poor one, a large one takes long to
 /// grow.
 const MIN_BITS: u32 = 7;
@@ -145,10 +145,11 @@ impl Shard {
     }
 }
 
-/// The slot where `tag` belongs, of so many.
+/// The slot where `tag` belongs, of so many: the first of a line of memory, of which the other one is
+/// as near.
 #[inline]
 fn home(tag: Tag, size: u32) -> u32 {
-    tag.bits() as u32 & (size - 1)
+    tag.bits() as u32 & (size - 2)
 }
 
 /// A shard of which the lock is held.
@@ -162,7 +163,7 @@ impl Changing<'_> {
         if self.room.len >= self.room.capacity {
             self.make_room(now)?;
         }
-        if self.room.len >= most_in(self.slab.size()) && self.slab.can_double() {
+        if self.room.len >= self.slab.size() / 8 * 5 && self.slab.can_double() {
             self.grow()?;
         }
         let slot = self.free_slot(tag)?;
