@@ -257,9 +257,9 @@ mod gcra {
 
     #[inline]
     pub(super) fn wait(quota: &Quota, state: State, cost: u64) -> u64 {
-        let excess =
-            u128::from(state.used + cost) * u128::from(quota.nanos()) + u128::from(state.past);
-        let excess = excess.saturating_sub(full(quota));
+        let missing = u128::from(quota.limit() - cost) * u128::from(quota.nanos());
+        let level = u128::from(state.used) * u128::from(quota.nanos()) + u128::from(state.past);
+        let excess = level.saturating_sub(missing);
         match u64::try_from(excess) {
             Ok(excess) => excess.div_ceil(quota.limit()),
             Err(_) => excess.div_ceil(u128::from(quota.limit())) as u64,

@@ -25,6 +25,7 @@ impl From<Counter> for Remote {
 
 impl Remote {
     /// Counts a request against `limits`, of which at least one is counted elsewhere.
+    #[inline(never)]
     pub(super) fn count(
         &self,
         limits: &[Limit],

@@ -1,6 +1,6 @@
 //! A part of a table: its counters, and who may add to them.
 
-use std::sync::{RwLock, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use super::cell::{Cell, Counter, LimitError, Number, Tag};
 use super::rough::Rough;
@@ -46,7 +46,7 @@ fn most_in(cells: u32) -> u32 {
 #[repr(align(64))]
 pub(super) struct Shard {
     slab: Slab,
-    room: RwLock<Room>,
+    room: Mutex<Room>,
 }
 
 struct Room {
@@ -61,7 +61,7 @@ struct Room {
 impl Shard {
     fn new(bits: u32, capacity: u32) -> Self {
         let room = Room { len: 0, capacity, hand: 0, number: Number::default() };
-        Self { slab: Slab::new(bits), room: RwLock::new(room) }
+        Self { slab: Slab::new(bits), room: Mutex::new(room) }
     }
 
     /// False if a panic has left the lock: nobody is sure to be found then.
@@ -92,7 +92,7 @@ impl Shard {
         if let Some(found) = self.seek(tag) {
             return Ok(Some(found));
         }
-        let _nobody_moves = self.room.read().map_err(|_| LimitError)?;
+        let _nobody_moves = self.room.lock().map_err(|_| LimitError)?;
         Ok(self.seek(tag))
     }
 
@@ -104,7 +104,7 @@ impl Shard {
         quota: Rough,
         now: Timestamp,
     ) -> Result<Number, LimitError> {
-        let room = self.room.write().map_err(|_| LimitError)?;
+        let room = self.room.lock().map_err(|_| LimitError)?;
         // Another may have been faster.
         match self.seek(tag) {
             Some(counter) => Ok(counter.number()),
@@ -127,7 +127,7 @@ impl Shard {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.room.read().map_or(0, |room| room.len as usize)
+        self.room.lock().map_or(0, |room| room.len as usize)
     }
 
     #[cfg(test)]
@@ -138,7 +138,7 @@ impl Shard {
     #[cfg(test)]
     pub(super) fn poison(&self) {
         let spoil = || {
-            let _guard = self.room.write();
+            let _guard = self.room.lock();
             panic!("poisons the shard on purpose");
         };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(spoil));
@@ -155,7 +155,7 @@ fn home(tag: Tag, size: u32) -> u32 {
 /// A shard of which the lock is held.
 struct Changing<'s> {
     slab: &'s Slab,
-    room: RwLockWriteGuard<'s, Room>,
+    room: MutexGuard<'s, Room>,
 }
 
 impl Changing<'_> {
@@ -257,3 +257,5 @@ impl Changing<'_> {
         Ok(())
     }
 }
+
+const _: () = assert!(size_of::<Shard>() == 64, "a line of memory");
