@@ -49,7 +49,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<Req>) -> Self::Future {
-        let (now, mut exit) = (self.gate.now(), Exit::default());
+        let now = self.gate.now();
+        let mut exit = Exit::default();
         match self.gate.identify(Head::from(&request), now) {
             Identity::Known(answer) => match self.gate.decide(&mut request, answer, now, &mut exit)
             {

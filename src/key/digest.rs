@@ -18,6 +18,7 @@ use crate::ConfigError;
 /// ASVS 5.0, 6.5.2). It is compared in constant time.
 #[derive(Clone, Copy, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
+#[repr(align(8))]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
