@@ -133,15 +133,15 @@ impl Concurrency {
     /// What has to be asked elsewhere for a request that may run here.
     fn turn(&self, principal: &Principal, standing: &Standing) -> Option<Turn> {
         // What belongs to a tenant stays together.
-        let who = || (self.identity(principal), of_tenant(principal).into_identity());
+        let who = || (self.identity(principal), of_tenant(principal));
         let turn = |desk| Turn::new(desk, who(), standing.clone(), self.retry_after);
         self.desk.as_ref().map(turn)
     }
 
     fn identity<'p>(&self, principal: &'p Principal) -> Identity<'p> {
         match self.sharing {
-            Sharing::Tenant => of_tenant(principal).into_identity(),
-            Sharing::Caller => of_caller(principal).into_identity(),
+            Sharing::Tenant => of_tenant(principal),
+            Sharing::Caller => of_caller(principal),
         }
     }
 

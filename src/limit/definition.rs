@@ -6,15 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::cell::{Counter, LimitError};
-use super::identity::{Identity, Owner};
+use super::cell::{LimitError, Tag};
+use super::identity::Identity;
 use super::plans::Plans;
 use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
 use super::remote::Remote;
 use super::standing::LimitName;
 use super::table::{Place, Table};
-use crate::jwt::VerifiedToken;
 use crate::{ConfigError, KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
 
 const DEFAULT_CAPACITY: u32 = 100_000;
@@ -322,21 +321,9 @@ impl Limit {
     ) -> Result<Option<Claim<'a>>, LimitError> {
         let mut shared = None;
         let account = self.account(caller, &mut shared);
-        let Some((owner, quota)) = account else { return Ok(None) };
-        let tag = self.table.key().tag_of(&owner, quota);
+        let Some((tag, quota)) = account else { return Ok(None) };
         let place = self.table.place_of(tag, quota.into(), now)?;
         Ok(Some(Claim { limit: self, place, quota: *quota, cost: self.cost_of(caller) }))
-    }
-
-    /// The counter of `owner` under `quota`, which [`account`](Self::account) has given.
-    #[inline(always)]
-    pub(super) fn counter(
-        &self,
-        owner: &Owner<'_>,
-        quota: &Quota,
-        now: Timestamp,
-    ) -> Result<Counter<'_>, LimitError> {
-        self.table.counter(self.table.key().tag_of(owner, quota), quota, now)
     }
 
     /// Begins to read the counter of the key with this digest, if it will be asked for: memory that is
@@ -345,52 +332,72 @@ impl Limit {
     pub(super) fn await_key(&self, digest: &KeyDigest) {
         let is_plain = || !self.prefers_key && self.plans.is_empty() && self.shared_plans.is_none();
         if !self.table.is_near() && matches!(self.sharing, Sharing::Caller) && is_plain() {
-            self.table.await_tag(self.table.key().tag_of_key(digest, &self.quota));
+            self.table.await_tag(Tag::new(self.table.key().of_key(digest), &self.quota));
         }
     }
 
-    /// Whom the caller is counted for, and under which quota, to which `shared` gives a place if it
-    /// may change at any time; `None` if the limit is not for the caller.
+    /// The account on which the caller is counted, and its quota, to which `shared` gives a place if
+    /// it may change at any time; `None` if the limit is not for the caller.
     #[inline(always)]
     pub(super) fn account<'c>(
         &'c self,
         caller: &'c Caller<'_>,
         shared: &'c mut Option<Quota>,
-    ) -> Option<(Owner<'c>, &'c Quota)> {
+    ) -> Option<(Tag, &'c Quota)> {
+        let Terms { quota, by_itself } = self.terms(caller, shared)?;
+        Some((Tag::new(self.hash(caller, by_itself)?, quota), quota))
+    }
+
+    #[inline(always)]
+    pub(super) fn terms<'c>(
+        &'c self,
+        caller: &'c Caller<'_>,
+        shared: &'c mut Option<Quota>,
+    ) -> Option<Terms<'c>> {
         if self.reach.as_ref().is_some_and(|reach| !reach.holds(caller)) {
             return None;
         }
         let own = self.own_quota(caller.principal());
-        let owner = self.owner(caller, own.is_some())?;
         let quota = match own {
             Some(own) => own,
             None if self.plans.is_empty() && self.shared_plans.is_none() => &self.quota,
             None => self.plan_quota(caller.principal(), shared),
         };
-        Some((owner, quota))
+        Some(Terms { quota, by_itself: own.is_some() })
     }
 
+    /// The hash of whom the caller is counted for. What a record brings along needs not be hashed again.
     #[inline(always)]
-    fn owner<'c>(&self, caller: &'c Caller<'_>, by_itself: bool) -> Option<Owner<'c>> {
+    fn hash(&self, caller: &Caller<'_>, by_itself: bool) -> Option<u64> {
         let principal = caller.principal();
-        match &self.sharing {
-            Sharing::Tenant if !by_itself => Some(of_tenant(principal)),
-            Sharing::Tenant | Sharing::Caller => Some(of_caller(principal)),
-            Sharing::Address { .. } | Sharing::Custom(_) => {
-                self.identity_beside(caller).map(Owner::Other)
+        match (&self.sharing, principal.key(), principal.tenant()) {
+            (Sharing::Tenant, _, Some(tenant)) if !by_itself => Some(tenant.name_hash()),
+            (Sharing::Tenant | Sharing::Caller, Some(record), _) => {
+                Some(self.table.key().of_key(record.digest()))
             }
+            _ => self.hash_of_name(caller, by_itself),
         }
     }
 
-    /// Whom else a limit may count than the principal.
     #[inline(never)]
-    fn identity_beside<'c>(&self, caller: &'c Caller<'_>) -> Option<Identity<'c>> {
+    fn hash_of_name(&self, caller: &Caller<'_>, by_itself: bool) -> Option<u64> {
+        self.identity(caller, by_itself).map(|identity| self.table.key().of(&identity))
+    }
+
+    /// Whom the caller is counted for, by name.
+    #[inline]
+    pub(super) fn identity<'c>(
+        &self,
+        caller: &'c Caller<'_>,
+        by_itself: bool,
+    ) -> Option<Identity<'c>> {
         match &self.sharing {
+            Sharing::Tenant if !by_itself => Some(of_tenant(caller.principal())),
+            Sharing::Tenant | Sharing::Caller => Some(of_caller(caller.principal())),
             Sharing::Address { ipv6_prefix } => {
                 Some(Identity::network(caller.address(), *ipv6_prefix))
             }
             Sharing::Custom(classify) => classify(caller).map(Identity::Text),
-            Sharing::Tenant | Sharing::Caller => None,
         }
     }
 
@@ -424,6 +431,13 @@ impl Limit {
     }
 }
 
+/// Under which quota a caller is counted, and whether that is its key's own, so that it has it for
+/// itself.
+pub(super) struct Terms<'a> {
+    pub(super) quota: &'a Quota,
+    pub(super) by_itself: bool,
+}
+
 /// What one request asks of one limit.
 pub(super) struct Claim<'a> {
     pub(super) limit: &'a Limit,
@@ -432,25 +446,21 @@ pub(super) struct Claim<'a> {
     pub(super) cost: u64,
 }
 
-#[inline]
-pub(super) fn of_tenant(principal: &Principal) -> Owner<'_> {
-    match principal.tenant() {
-        Some(tenant) => Owner::Tenant(tenant),
+pub(super) fn of_tenant(principal: &Principal) -> Identity<'_> {
+    match principal.tenant_id() {
+        Some(tenant) => Identity::Tenant(tenant.as_str()),
         None => of_caller(principal),
     }
 }
 
-#[inline]
-pub(super) fn of_caller(principal: &Principal) -> Owner<'_> {
-    match principal.key() {
-        Some(record) => Owner::Key(record),
-        None => Owner::Other(of_token(principal)),
+pub(super) fn of_caller(principal: &Principal) -> Identity<'_> {
+    match (principal.key_id(), principal.token()) {
+        (None, Some(token)) => Identity::Subject {
+            issuer: token.issuer().unwrap_or_default(),
+            subject: token.subject(),
+        },
+        _ => Identity::Key(principal.subject()),
     }
-}
-
-fn of_token(principal: &Principal) -> Identity<'_> {
-    let issuer = principal.token().and_then(VerifiedToken::issuer).unwrap_or_default();
-    Identity::Subject { issuer, subject: principal.subject() }
 }
 
 /// A name that can stand in a header.

@@ -2,9 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::cell::Tag;
-use super::identity::{Identity, Owner, Parts, SEPARATOR};
-use super::quota::Quota;
+use super::identity::{Identity, Parts, SEPARATOR};
 use crate::KeyDigest;
 
 /// Random numbers that nobody else knows: nobody can choose identities whose counters collide.
@@ -20,17 +18,8 @@ impl HashKey {
         Self { texts, digests }
     }
 
-    #[inline(always)]
-    pub(super) fn tag_of(&self, owner: &Owner<'_>, quota: &Quota) -> Tag {
-        match owner {
-            Owner::Key(record) => self.tag_of_key(record.digest(), quota),
-            Owner::Tenant(tenant) => Tag::new(tenant.name_hash(), quota),
-            Owner::Other(identity) => self.tag(identity, quota),
-        }
-    }
-
-    /// The account of whoever has this name.
-    pub(super) fn tag(&self, identity: &Identity<'_>, quota: &Quota) -> Tag {
+    /// The hash of whoever has this name.
+    pub(super) fn of(&self, identity: &Identity<'_>) -> u64 {
         let Parts { kind, head, tail } = identity.parts();
         let mut hasher = self.texts.build_hasher();
         // Only subjects have a head.
@@ -41,15 +30,15 @@ impl HashKey {
         hasher.write(tail);
         // Not hashed with the rest, since a keyed hash costs by the piece.
         let kind = u64::from(kind).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Tag::new(hasher.finish() ^ kind, quota)
+        hasher.finish() ^ kind
     }
 
-    /// The account of the key with this digest. It is as random as a hash; what has to be kept from
+    /// The hash of the key with this digest. That is as random as a hash; what has to be kept from
     /// those who choose their keys is where it leads.
     #[inline]
-    pub(super) fn tag_of_key(&self, digest: &KeyDigest, quota: &Quota) -> Tag {
+    pub(super) fn of_key(&self, digest: &KeyDigest) -> u64 {
         let [one, other, ..] = digest.words();
         let product = u128::from(one ^ self.digests[0]) * u128::from(other ^ self.digests[1]);
-        Tag::new(product as u64 ^ (product >> 64) as u64, quota)
+        product as u64 ^ (product >> 64) as u64
     }
 }

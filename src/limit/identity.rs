@@ -6,31 +6,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{KeyRecord, Tenant};
-
 /// Never part of UTF-8, so it parts an issuer from a subject without doubt.
 pub(super) const SEPARATOR: u8 = 0xFF;
 
 /// What is longer is kept as its digest. Clients have a say in their identities, up to the size of a
 /// header, and a table that is bounded in entries must be bounded in bytes.
 const MAX_TEXT: usize = 64;
-
-/// Whose counter it is, as the caller brings it along: what stands for the first two was hashed before.
-pub(crate) enum Owner<'a> {
-    Key(&'a KeyRecord),
-    Tenant(&'a Tenant),
-    Other(Identity<'a>),
-}
-
-impl<'a> Owner<'a> {
-    pub(crate) fn into_identity(self) -> Identity<'a> {
-        match self {
-            Self::Key(record) => Identity::Key(record.id().as_str()),
-            Self::Tenant(tenant) => Identity::Tenant(tenant.id().as_str()),
-            Self::Other(identity) => identity,
-        }
-    }
-}
 
 /// Whose counter it is, borrowed from the request. Identities of different kinds never meet, even
 /// with equal text.

@@ -143,9 +143,9 @@ fn take_one(
 ) -> Result<Verdict, LimitError> {
     let mut shared = None;
     let account = limit.account(caller, &mut shared);
-    let Some((owner, quota)) = account else { return Ok(Verdict::Admitted) };
+    let Some((tag, quota)) = account else { return Ok(Verdict::Admitted) };
     let cost = limit.cost_of(caller);
-    let decision = limit.counter(&owner, quota, now)?.take(quota, now, cost);
+    let decision = limit.table().counter(tag, quota, now)?.take(quota, now, cost);
     standings.push_with(|| standing(limit, quota, decision, now));
     Ok(decision.answer.into())
 }

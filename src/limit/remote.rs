@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::definition::{Limit, Sharing, of_tenant};
+use super::definition::{Limit, Sharing, Terms, of_tenant};
 use super::limits::Verdict;
 use super::quota::Algorithm;
 use super::redis::{Counter, Counting, Part};
@@ -49,15 +49,16 @@ impl Limit {
             return Ok(Some(Part::in_memory(self, claim.place, claim.quota, claim.cost)));
         };
         let mut plan = None;
-        let account = self.account(caller, &mut plan);
-        let Some((owner, quota)) = account else { return Ok(None) };
+        let Some(Terms { quota, by_itself }) = self.terms(caller, &mut plan) else {
+            return Ok(None);
+        };
+        let Some(owner) = self.identity(caller, by_itself) else { return Ok(None) };
         if quota.algorithm() == Algorithm::CalendarMonth {
             return Err(CountError::Calendar);
         }
-        let owner = owner.into_identity();
         // What belongs to a tenant stays together.
         let tag = match self.sharing {
-            Sharing::Tenant | Sharing::Caller => of_tenant(caller.principal()).into_identity(),
+            Sharing::Tenant | Sharing::Caller => of_tenant(caller.principal()),
             Sharing::Address { .. } | Sharing::Custom(_) => owner.clone(),
         };
         let count = counter.count(&owner, &tag, quota, self.shown_name())?;

@@ -74,14 +74,24 @@ impl Shard {
     #[inline(always)]
     pub(super) fn seek(&self, tag: Tag) -> Option<Counter<'_>> {
         let size = self.slab.size();
-        let mut slot = home(tag, size);
+        let home = home(tag, size);
+        self.seek_in(home, tag).or_else(|| self.seek_from(home, tag, size))
+    }
+
+    #[inline(always)]
+    fn seek_in(&self, slot: u32, tag: Tag) -> Option<Counter<'_>> {
+        let cell = self.slab.cell(slot).ok()?;
+        if cell.tag() == Some(tag) { cell.lock_for(tag) } else { None }
+    }
+
+    #[inline(never)]
+    fn seek_from(&self, mut slot: u32, tag: Tag, size: u32) -> Option<Counter<'_>> {
         for _ in 0..size {
-            let cell = self.slab.cell(slot).ok()?;
-            if cell.tag()? == tag
-                && let Some(counter) = cell.lock_for(tag)
-            {
+            if let Some(counter) = self.seek_in(slot, tag) {
                 return Some(counter);
             }
+            // Nothing of this tag is behind a gap.
+            self.slab.cell(slot).ok()?.tag()?;
             slot = self.slab.next(slot, size);
         }
         None

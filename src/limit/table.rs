@@ -48,6 +48,10 @@ impl Table {
         &self.key
     }
 
+    fn tag(&self, identity: &Identity<'_>, quota: &Quota) -> Tag {
+        Tag::new(self.key.of(identity), quota)
+    }
+
     /// Where `identity` is counted under `quota`: a new place if there is none.
     pub(crate) fn place(
         &self,
@@ -55,7 +59,7 @@ impl Table {
         quota: &Quota,
         now: Timestamp,
     ) -> Result<Place, LimitError> {
-        self.place_of(self.key.tag(identity, quota), quota.into(), now)
+        self.place_of(self.tag(identity, quota), quota.into(), now)
     }
 
     /// What `count` does to the counter of `identity` under `quota`, a new one if there is none.
@@ -66,7 +70,7 @@ impl Table {
         now: Timestamp,
         count: impl FnOnce(Counter<'_>) -> T,
     ) -> Result<T, LimitError> {
-        self.counter(self.key.tag(identity, quota), quota, now).map(count)
+        self.counter(self.tag(identity, quota), quota, now).map(count)
     }
 
     /// What `look` finds in the counter of `identity` under `quota`; `None` if there is none.
@@ -76,7 +80,7 @@ impl Table {
         quota: &Quota,
         look: impl FnOnce(Counter<'_>) -> T,
     ) -> Result<Option<T>, LimitError> {
-        let tag = self.key.tag(identity, quota);
+        let tag = self.tag(identity, quota);
         Ok(self.shard(tag)?.find(tag)?.map(look))
     }
 
@@ -174,7 +178,7 @@ impl Table {
         identity: &Identity<'_>,
         quota: &Quota,
     ) -> Result<Option<Place>, LimitError> {
-        let tag = self.key.tag(identity, quota);
+        let tag = self.tag(identity, quota);
         let found = self.shard(tag)?.find(tag)?;
         Ok(found.map(|counter| Place { tag, quota: quota.into(), number: counter.number() }))
     }

@@ -88,7 +88,7 @@ fn theirs() -> governor::Quota {
     governor::Quota::with_period(each).expect("a period").allow_burst(burst)
 }
 
-/// By a closure that gives the same name: nothing is kept beside a record for it.
+/// By a closure that gives the same name as a text.
 pub(crate) fn by_table(quota: Quota) -> Limit {
     Limit::by(quota, |caller| Some(Cow::Borrowed(caller.principal().subject())))
 }

@@ -9,14 +9,21 @@ use perf_event::events::Hardware;
 use perf_event::{Builder, Counter};
 
 use crate::Target;
-use crate::cases::{self, Case, GOVERNOR, HAND_GCRA, HAND_WINDOW, NONE, TABLE_GCRA, TABLE_WINDOW};
+use crate::cases::{
+    self, Case, GOVERNOR, GOVERNOR_TEXT, HAND_GCRA, HAND_WINDOW, NONE, TABLE_GCRA, TABLE_WINDOW,
+};
 use crate::world::World;
 
 const ROUNDS: usize = 60;
 const TIMES: u32 = 3_000;
-/// Of governor's time, where the caller's record is at hand, and where the table is asked.
-const BOUNDS: [(&str, f64); 4] =
-    [(HAND_WINDOW, 0.5), (HAND_GCRA, 0.5), (TABLE_WINDOW, 1.0), (TABLE_GCRA, 1.0)];
+/// Of governor's time, for the same: a key that is at hand with the caller's record, and a text, of which
+/// governor has to be given an owned one.
+const BOUNDS: [(&str, &str, f64); 4] = [
+    (HAND_WINDOW, GOVERNOR, 0.5),
+    (HAND_GCRA, GOVERNOR, 0.5),
+    (TABLE_WINDOW, GOVERNOR_TEXT, 1.0),
+    (TABLE_GCRA, GOVERNOR_TEXT, 1.0),
+];
 
 /// What one request took, in one round.
 #[derive(Clone, Copy, Default)]
@@ -105,10 +112,12 @@ fn report(identities: usize, threads: u32, cases: &[Case], costs: &[Vec<Cost>]) 
         let (nanos, cycles) = (added(cost, nanos), added(cost, cycles));
         println!("| {} | {nanos:.1} | {cycles:.0} | {ratio:.2} |", case.name);
     }
-    let target = |(name, most)| Target {
-        what: format!("{name}, {identities} identities, {threads} threads: of governor's cycles"),
+    let target = |(name, other, most)| Target {
+        what: format!(
+            "{name}, {identities} identities, {threads} threads: of the cycles of {other}"
+        ),
         most,
-        measured: added(of(name), cycles) / governor,
+        measured: added(of(name), cycles) / added(of(other), cycles),
     };
     BOUNDS.map(target).into()
 }

@@ -12,8 +12,12 @@ use crate::limit::rough::Rough;
 
 fn cell(quota: &Quota) -> Cell {
     let cell = Cell::default();
-    begin(&cell, HashKey::new().tag(&Identity::Key("k"), quota), quota);
+    begin(&cell, tag_of(&HashKey::new(), &Identity::Key("k"), quota), quota);
     cell
+}
+
+fn tag_of(key: &HashKey, identity: &Identity<'_>, quota: &Quota) -> Tag {
+    Tag::new(key.of(identity), quota)
 }
 
 fn begin(cell: &Cell, tag: Tag, quota: &Quota) {
@@ -31,7 +35,7 @@ fn a_tag_is_for_one_identity_under_one_quota() {
     quotas.extend([quota(11, 60_000, Algorithm::Gcra), quota(10, 60_001, Algorithm::Gcra)]);
     quotas.push(quota(Quota::MAX_LIMIT, 366 * 86_400_000, Algorithm::Gcra));
     let key = HashKey::new();
-    let tag = |owner: Identity<'_>, quota| key.tag(&owner, quota);
+    let tag = |owner: Identity<'_>, quota| tag_of(&key, &owner, quota);
     for (i, one) in quotas.iter().enumerate() {
         let mine = tag(Identity::Key("k"), one);
         for (j, other) in quotas.iter().enumerate() {
@@ -40,7 +44,7 @@ fn a_tag_is_for_one_identity_under_one_quota() {
             assert_ne!(mine, tag(Identity::Tenant("k"), other));
         }
     }
-    let other = HashKey::new().tag(&Identity::Key("k"), &quotas[0]);
+    let other = tag_of(&HashKey::new(), &Identity::Key("k"), &quotas[0]);
     assert_ne!(tag(Identity::Key("k"), &quotas[0]), other, "each table has its own key");
 }
 
@@ -61,7 +65,7 @@ fn no_two_identities_are_hashed_as_one() {
         Identity::Nowhere,
         Identity::network(Some([192, 0, 2, 1].into()), 64),
     ];
-    let tags: Vec<_> = owners.iter().map(|owner| key.tag(owner, &quota)).collect();
+    let tags: Vec<_> = owners.iter().map(|owner| tag_of(&key, owner, &quota)).collect();
     for (at, tag) in tags.iter().enumerate() {
         assert!(!tags[..at].contains(tag), "{:?}", owners[at]);
     }
@@ -84,7 +88,7 @@ fn a_panic_while_a_counter_is_locked_changes_nothing_of_it() {
 fn a_cell_that_changes_hands_counts_from_nothing_for_nobody_else() {
     let quota = Quota::per_hour(10).unwrap();
     let (cell, key) = (cell(&quota), HashKey::new());
-    let (first, second) = (cell.tag().unwrap(), key.tag(&Identity::Key("other"), &quota));
+    let (first, second) = (cell.tag().unwrap(), tag_of(&key, &Identity::Key("other"), &quota));
     cell.lock_for(first).unwrap().take(&quota, noon(), 10);
     cell.end();
     assert!(cell.tag().is_none());
