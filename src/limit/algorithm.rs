@@ -17,12 +17,12 @@ const PATIENCE: u64 = 1_000_000_000;
 /// What is remembered of one caller under one quota. All zeros is a caller never seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    /// When it was last settled; in fixed windows the start of the one where that was.
+    /// When it was last settled.
     pub(crate) last: u64,
     /// Permits taken: in the window of `last`, or for GCRA those not yet given back.
     pub(crate) used: u64,
     /// Sliding: permits taken in the window before. GCRA: the part of one more permit that is not
-    /// yet given back, in `1 / window`. Fixed: 0.
+    /// yet given back, in `1 / window`. Fixed: how far into its window `last` is, in nanoseconds.
     pub(crate) past: u64,
 }
 
@@ -107,20 +107,20 @@ fn decide_by(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decisi
 #[inline]
 pub(super) fn present(quota: &Quota, state: State, now: u64) -> (State, u64) {
     if state.last.saturating_sub(now) > quota.nanos().max(PATIENCE) {
-        (State { last: beginning(quota, now), ..state }, now)
+        (brought_to(quota, state, now), now)
     } else {
         (state, now.max(state.last))
     }
 }
 
-/// What is the last settlement of a state that is settled `at` then.
+/// A state that takes along what it has counted to another time.
 #[cold]
-fn beginning(quota: &Quota, at: u64) -> u64 {
-    match quota.algorithm() {
-        Algorithm::FixedWindow => at - Window::aligned(quota, at).elapsed,
-        Algorithm::CalendarMonth => at - calendar::month(at).elapsed,
-        Algorithm::SlidingWindow | Algorithm::Gcra => at,
-    }
+fn brought_to(quota: &Quota, state: State, at: u64) -> State {
+    let past = match quota.algorithm() {
+        Algorithm::FixedWindow => Window::aligned(quota, at).elapsed,
+        Algorithm::CalendarMonth | Algorithm::SlidingWindow | Algorithm::Gcra => state.past,
+    };
+    State { last: at, past, ..state }
 }
 
 /// The state at `at`, and where that is in its window, which is found once: it takes the longest of
@@ -154,19 +154,19 @@ fn wait(quota: &Quota, state: State, window: Window, cost: u64) -> u64 {
     }
 }
 
-/// Whether `last` is the start of the window that holds `at`, or later.
+/// Whether `last` is in the window that holds `at`, or later.
 mod fixed {
     use super::{Quota, State, Window};
 
     /// Most requests come in the window of the one before, where nothing has to be divided.
     #[inline(always)]
     pub(super) fn settle(quota: &Quota, state: State, at: u64) -> (State, Window) {
-        let elapsed = at - state.last;
+        let elapsed = at - state.last.saturating_sub(state.past);
         if elapsed >= quota.nanos() {
             return settle_in(quota, state, at, Window::aligned(quota, at));
         }
-        let used = state.used.min(quota.limit());
-        (State { used, past: 0, ..state }, Window { elapsed, left: quota.nanos() - elapsed })
+        let state = State { last: at, used: state.used.min(quota.limit()), past: elapsed };
+        (state, Window { elapsed, left: quota.nanos() - elapsed })
     }
 
     #[inline(never)]
@@ -176,9 +176,9 @@ mod fixed {
         at: u64,
         window: Window,
     ) -> (State, Window) {
-        let start = at - window.elapsed;
-        let used = if state.last >= start { state.used.min(quota.limit()) } else { 0 };
-        (State { last: start, used, past: 0 }, window)
+        let is_same = state.last >= at - window.elapsed;
+        let used = if is_same { state.used.min(quota.limit()) } else { 0 };
+        (State { last: at, used, past: window.elapsed }, window)
     }
 }
 

@@ -196,11 +196,17 @@ pub(super) fn taken(answer: &[u64], quotas: &[Quota]) -> Option<Taken> {
     Some(Taken { admitted: *admitted == 1, now: *now, states: states.collect::<Option<_>>()? })
 }
 
-/// The same state in nanoseconds. GCRA's `past` is a part of a permit, in `1 / window`.
+/// The same state in nanoseconds. GCRA's `past` is a part of a permit, in `1 / window`; that of a fixed
+/// window, where in its window `last` is, is not sent.
 fn state_of(state: &[u64], quota: &Quota) -> Option<State> {
-    let [last, used, past] = state else { return None };
-    let unit = if quota.algorithm() == Algorithm::Gcra { 1_000 } else { 1 };
-    Some(State { last: last.checked_mul(1_000)?, used: *used, past: past.checked_mul(unit)? })
+    let &[last, used, past] = state else { return None };
+    let last = last.checked_mul(1_000)?;
+    let past = match quota.algorithm() {
+        Algorithm::FixedWindow => last % quota.nanos(),
+        Algorithm::Gcra => past.checked_mul(1_000)?,
+        Algorithm::SlidingWindow | Algorithm::CalendarMonth => past,
+    };
+    Some(State { last, used, past })
 }
 
 /// Of what [`Call::slice`] has asked about `count` counts.
