@@ -51,9 +51,9 @@ end
 
 local function turn(count, at)
   count.elapsed = math.fmod(at, count.window)
-  local start = at - count.elapsed
-  if count.last < start then
-    local before = count.last >= start - count.window and count.used or 0
+  count.start = at - count.elapsed
+  if count.last < count.start then
+    local before = count.last >= count.start - count.window and count.used or 0
     count.used, count.past = 0, before
   end
   if count.algorithm == FIXED then
@@ -66,7 +66,8 @@ local function turn(count, at)
   end
 end
 
--- Brings the count to the present. A count of the future is waited for up to a window.
+-- Brings the count to the present. A count of the future is waited for up to a window. A fixed one
+-- keeps when its window began, the others when they were settled.
 local function settle(count, now)
   if count.last - now > math.max(count.window, PATIENCE) then
     count.last, count.moved = now, true
@@ -77,7 +78,8 @@ local function settle(count, now)
   else
     leak(count, at - count.last)
   end
-  count.last = at
+  count.at = at
+  count.last = count.algorithm == FIXED and count.start or at
 end
 
 local function room(count)
@@ -97,7 +99,6 @@ local function keep(count, now)
     return
   end
   local rest = count.last - now + count.window + PATIENCE
-  if count.algorithm == FIXED then rest = rest - count.elapsed end
   if count.algorithm == SLIDING then rest = rest - count.elapsed + count.window end
   local text = string.format('%.0f %.0f %.0f', count.last, count.used, count.past)
   redis.call('SET', count.key, text, 'PX', string.format('%.0f', math.ceil(rest / 1000)))

@@ -4,17 +4,16 @@
 -- For each key: algorithm, limit, window, what is given back, when that was taken, and what is taken.
 
 local function refund(count, cost, taken)
-  if taken > count.last then return end
-  if count.elapsed then
-    local start = count.last - count.elapsed
-    if taken >= start then
+  if taken > count.at then return end
+  if count.start then
+    if taken >= count.start then
       count.used = math.max(0, count.used - cost)
-    elseif taken >= start - count.window then
+    elseif taken >= count.start - count.window then
       count.past = math.max(0, count.past - cost)
     end
     return
   end
-  local passed = math.min(count.last - taken, count.window)
+  local passed = math.min(count.at - taken, count.window)
   local leaked, rest = muldiv(count.limit, passed, count.window)
   if leaked >= cost then return end
   count.used, count.past = count.used - (cost - leaked), count.past + rest

@@ -15,7 +15,7 @@ for index, key in ipairs(KEYS) do
   local limit, window, spent, back, of, need, want, least = unpack(a)
   local count = read(key, FIXED, limit, window)
   settle(count, now)
-  local number = (count.last - count.elapsed) / window
+  local number = count.start / window
   local before = count.used
   if of == number then count.used = math.max(0, count.used - back) end
   count.used = count.used + spent

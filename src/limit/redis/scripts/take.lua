@@ -1,7 +1,7 @@
 -- Takes from all counts or from none.
 --
 -- For each key: algorithm, limit, window, cost. Answers 1 or 0, the time, and for each key when it
--- was settled, what is used, and what is past.
+-- was settled or its window began, what is used, and what is past.
 
 local counts, admitted = {}, 1
 for index, key in ipairs(KEYS) do
