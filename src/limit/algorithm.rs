@@ -12,7 +12,7 @@
 use super::calendar;
 use super::quota::{Algorithm, Quota};
 
-const PATIENCE: u64 = 1_000_000_000;
+pub(super) const PATIENCE: u64 = 1_000_000_000;
 
 /// What is remembered of one caller under one quota. All zeros is a caller never seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

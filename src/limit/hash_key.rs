@@ -28,8 +28,9 @@ impl HashKey {
             hasher.write_u8(SEPARATOR);
         }
         hasher.write(tail);
-        // Not hashed with the rest, since a keyed hash costs by the piece.
-        let kind = u64::from(kind).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        // Not hashed with the rest, since a keyed hash costs by the piece. Another number than those of
+        // quotas, or one's limit could stand for another's kind.
+        let kind = u64::from(kind).wrapping_mul(0x94D0_49BB_1331_11EB);
         hasher.finish() ^ kind
     }
 

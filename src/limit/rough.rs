@@ -1,6 +1,6 @@
 //! A quota in 17 bits: what whoever makes room in a table has to know of it.
 
-use super::algorithm::State;
+use super::algorithm::{PATIENCE, State};
 use super::quota::{Algorithm, Quota};
 
 /// How many bits a number takes, in its rough form.
@@ -26,6 +26,13 @@ impl Rough {
         Self { limit: limit as u8, memory: rest as u8, is_sliding: rest >> NUMBER != 0 }
     }
 
+    /// Whether the clock was set back so far since that the state is not waited for. It is brought to
+    /// the present then, or it would keep its place until the old time comes again.
+    pub(super) fn is_beyond_patience(self, state: State, now: u64) -> bool {
+        let ahead = state.last.saturating_sub(now) / NANOS_PER_MILLI;
+        ahead > large(self.memory).max(PATIENCE / NANOS_PER_MILLI)
+    }
+
     /// What the state has consumed, in 1/2^20: 0 is as good as new; 2^20 and more is full, or nearly.
     pub(super) fn consumed(self, state: State, now: u64) -> u64 {
         let idle = now.saturating_sub(state.last) / NANOS_PER_MILLI;
@@ -33,8 +40,8 @@ impl Rough {
         if is_new || idle >= large(self.memory) {
             return 0;
         }
-        // A bucket keeps a part of a permit there.
-        let past = if self.is_sliding { state.past } else { 0 };
+        // A bucket keeps a part of a permit there, and nobody has the rest of that.
+        let past = if self.is_sliding { state.past } else { state.past.min(1) };
         (((state.used + past) << 20) / large(self.limit)).max(1)
     }
 }

@@ -72,6 +72,15 @@ fn no_two_identities_are_hashed_as_one() {
 }
 
 #[test]
+fn the_limit_of_one_never_stands_for_the_kind_of_another() {
+    let key = HashKey::new();
+    let kinds = [(b't', Identity::Tenant("x")), (b'k', Identity::Key("x"))];
+    let limit = |limit: u8| Quota::per_hour(limit.into()).unwrap();
+    let [(one, tenant), (other, holder)] = &kinds;
+    assert_ne!(tag_of(&key, tenant, &limit(*other)), tag_of(&key, holder, &limit(*one)));
+}
+
+#[test]
 fn a_panic_while_a_counter_is_locked_changes_nothing_of_it() {
     let quota = Quota::per_hour(10).unwrap();
     let cell = cell(&quota);
@@ -183,8 +192,12 @@ proptest! {
     fn a_rough_quota_forgets_nobody_early_and_takes_all_at_their_limit_for_such(
         quota in any_quota(), used in 0..=200_u64, past in 0..=200_u64, idle in 0..11_000_u64
     ) {
-        let (limit, is_sliding) = (quota.limit(), quota.algorithm() == Algorithm::SlidingWindow);
-        let past = if is_sliding { past.min(limit) } else { 0 };
+        let limit = quota.limit();
+        let past = match quota.algorithm() {
+            Algorithm::SlidingWindow => past.min(limit),
+            Algorithm::Gcra if used < limit => past,
+            _ => 0,
+        };
         let state = State { last: NOON, used: used.min(limit), past };
         let now = NOON + idle * 1_000_000;
         let (consumed, really) = (Rough::from(&quota).consumed(state, now), consumed(&quota, state, now));

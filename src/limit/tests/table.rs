@@ -148,6 +148,58 @@ fn of_two_the_one_goes_that_has_consumed_the_smaller_share() {
     assert!(table.find(&Identity::Key("large"), &large).unwrap().is_none());
 }
 
+/// Whether `now` a crowd pushes out who has used up its quota at noon.
+fn is_at_its_limit_after_a_crowd(quota: &Quota, now: Timestamp) -> bool {
+    let table = Table::new(96);
+    assert_eq!(spend(&table, "victim", quota, noon(), quota.limit()), Answer::Admitted);
+    // It looks at what is left, which brings its counter to the present.
+    spend(&table, "victim", quota, now, 0);
+    for n in 0..2_000 {
+        spend(&table, &format!("crowd{n}"), &hourly(), now, 1);
+    }
+    matches!(spend(&table, "victim", quota, now, 1), Answer::After(_))
+}
+
+#[test]
+fn a_bucket_with_a_part_of_a_permit_is_at_its_limit() {
+    for limit in [1, 2, 3, 7, 10, 64] {
+        let bucket = Quota::per_hour(limit).unwrap().gcra();
+        assert!(is_at_its_limit_after_a_crowd(&bucket, after(1)), "{limit}");
+    }
+}
+
+#[test]
+fn a_clock_set_back_frees_nobody_at_its_limit() {
+    let month = Quota::per_calendar_month(10).unwrap();
+    let quotas = ALGORITHMS.map(|algorithm| quota(10, 3_600_000, algorithm));
+    for quota in quotas.iter().chain([&month]) {
+        for back in [1, 3_599, 3_601, 86_400, 40 * 86_400, NOON / SECOND] {
+            let now = at(NOON - back * SECOND);
+            assert!(is_at_its_limit_after_a_crowd(quota, now), "{quota:?}, {back} s back");
+        }
+    }
+}
+
+#[test]
+fn who_was_counted_by_a_clock_that_was_set_back_keeps_no_place_until_the_old_time_comes_again() {
+    let month = Quota::per_calendar_month(1).unwrap();
+    let quotas = ALGORITHMS.map(|algorithm| quota(1, 60_000, algorithm));
+    for quota in quotas.iter().chain([&month]) {
+        let table = Table::new(96);
+        // How many are refused.
+        let all = |names: &str, now| {
+            let spend = |n| spend(&table, &format!("{names}{n}"), quota, now, 1);
+            (0..96).map(spend).filter(|answer| *answer != Answer::Admitted).count()
+        };
+        all("future", after(400 * 86_400));
+        // Who comes next finds them all at their limit, and who comes later all that is over.
+        all("next", noon());
+        let later = after(3 * quota.window().as_secs());
+        all("last", later);
+        assert_eq!(all("last", later), 96, "{quota:?}");
+    }
+}
+
 #[test]
 fn room_for_one_is_enough() {
     let table = Table::new(1);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use super::*;
+use crate::limit::cell::Counter;
 use crate::limit::identity::Identity;
 use crate::limit::table::Table;
 
@@ -150,4 +151,109 @@ fn who_counts_while_room_is_made_is_not_forgotten_for_one_who_has_consumed_nothi
         is_over.store(true, Ordering::SeqCst);
         assert_eq!(forgotten, 0);
     });
+}
+
+/// Takes from a few accounts one by one while strangers come, who make the shard grow at first and then
+/// go again; gives how much was taken of each and what its counter says.
+fn count_among_strangers(quota: &Quota, times: u64) -> [(u64, u64); 4] {
+    // One shard: all of them are in each other's way.
+    let table = Table::new(96);
+    let who = |index: usize| Identity::Text(format!("counted{index}").into());
+    let take = |index: usize| {
+        let take = |mut counter: Counter<'_>| counter.take(quota, noon(), 1);
+        table.count(&who(index), quota, noon(), take).unwrap().remaining
+    };
+    let taken = [0; 4].map(AtomicU64::new);
+    let (strangers, running) = (AtomicU64::new(0), AtomicU64::new(2));
+    let count = || {
+        for n in 0..times {
+            let index = n as usize % 4;
+            // It is never missing, which is what a budget of failures asks.
+            let left = |counter: Counter<'_>| counter.decide(quota, noon(), 0).1.remaining;
+            let left = table.look(&who(index), quota, left).unwrap().expect("it is counted");
+            let then = take(index);
+            assert!(then < left, "{then} is left of {left}");
+            taken[index].fetch_add(1, Ordering::Relaxed);
+        }
+        running.fetch_sub(1, Ordering::SeqCst);
+    };
+    let come = || {
+        while running.load(Ordering::SeqCst) > 0 {
+            let n = strangers.fetch_add(1, Ordering::Relaxed);
+            // Nothing is consumed of theirs, so it is them who go.
+            table.place(&Identity::Text(n.to_string().into()), quota, noon()).unwrap();
+        }
+    };
+    (0..4).for_each(|index| {
+        take(index);
+        taken[index].fetch_add(1, Ordering::Relaxed);
+    });
+    thread::scope(|scope| {
+        scope.spawn(count);
+        scope.spawn(come);
+        scope.spawn(come);
+        count();
+    });
+    let counted = |index| quota.limit() - 1 - take(index);
+    std::array::from_fn(|index| (taken[index].load(Ordering::Relaxed), counted(index)))
+}
+
+#[test]
+fn who_is_counted_while_the_shard_grows_and_gaps_are_closed_pays_for_each_request() {
+    for algorithm in ALGORITHMS {
+        let quota = quota(1_000_000, 86_400_000, algorithm);
+        // Short ones are over while the shard grows, long ones go on when it is full.
+        for times in [100; 200].into_iter().chain([20_000; 3]) {
+            for (taken, counted) in count_among_strangers(&quota, times) {
+                assert_eq!(taken, counted, "{algorithm:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_held_finds_its_counter_while_that_is_moved() {
+    let quota = day(1_000_000);
+    for _ in 0..100 {
+        let table = Table::new(96);
+        let held: Vec<_> = (0..4)
+            .map(|n| {
+                let who = Identity::Text(format!("held{n}").into());
+                let place = table.place(&who, &quota, noon()).unwrap();
+                table
+                    .count(&who, &quota, noon(), |mut counter| counter.take(&quota, noon(), 1_000))
+                    .unwrap();
+                place
+            })
+            .collect();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0_u64.. {
+                    table.place(&Identity::Text(n.to_string().into()), &quota, noon()).unwrap();
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            for round in 0..300 {
+                for place in &held {
+                    let mut found = false;
+                    table
+                        .settle(place, |mut counter| {
+                            let taken = counter.last();
+                            counter.give_back(&quota, noon(), taken, 1);
+                            found = true;
+                        })
+                        .unwrap();
+                    assert!(found, "{round}");
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        for place in &held {
+            let counter = table.lock(place).unwrap().unwrap();
+            assert_eq!(counter.decide(&quota, noon(), 0).1.remaining, 1_000_000 - 700);
+        }
+    }
 }
