@@ -1,12 +1,12 @@
 //! The counter of one account, in 32 bytes: two share a line of memory, and none lies across two.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::algorithm::{self, Decision, State};
 use super::latch::Latch;
 use super::quota::Quota;
 use super::rough::Rough;
+use super::sync::{AtomicU64, Ordering};
 use crate::Timestamp;
 
 /// A limiter that can't tell. Nobody is let in on its word.

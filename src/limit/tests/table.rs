@@ -4,6 +4,7 @@ use super::*;
 use crate::limit::algorithm::Answer;
 use crate::limit::cell::Counter;
 use crate::limit::identity::Identity;
+use crate::limit::shard::Shard;
 use crate::limit::table::{Place, Table};
 
 const CAPACITY: usize = 10_000;
@@ -15,6 +16,11 @@ fn hourly() -> Quota {
 fn spend(table: &Table, id: &str, quota: &Quota, now: Timestamp, cost: u64) -> Answer {
     let take = |mut counter: Counter<'_>| counter.take(quota, now, cost).answer;
     table.count(&Identity::Key(id), quota, now, take).unwrap()
+}
+
+#[test]
+fn a_shard_is_a_line_of_memory() {
+    assert_eq!((size_of::<Shard>(), align_of::<Shard>()), (64, 64));
 }
 
 #[test]
