@@ -97,11 +97,7 @@ impl Cell {
     /// since who knows the place may count at any time.
     pub(super) fn end_unless_consumed(&self, now: Timestamp) -> u64 {
         let mut counter = self.lock();
-        let (quota, state, now) = (counter.quota(), counter.state(), now.as_nanos());
-        if quota.is_beyond_patience(state, now) {
-            counter.keep(State { last: now, ..state });
-        }
-        let consumed = quota.consumed(state, now);
+        let consumed = counter.quota().consumed(counter.state(), now.as_nanos());
         if consumed == 0 {
             counter.belong_to(None);
         }

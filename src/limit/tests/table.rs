@@ -187,26 +187,6 @@ fn a_clock_set_back_frees_nobody_at_its_limit() {
 }
 
 #[test]
-fn who_was_counted_by_a_clock_that_was_set_back_keeps_no_place_until_the_old_time_comes_again() {
-    let month = Quota::per_calendar_month(1).unwrap();
-    let quotas = ALGORITHMS.map(|algorithm| quota(1, 60_000, algorithm));
-    for quota in quotas.iter().chain([&month]) {
-        let table = Table::new(96);
-        // How many are refused.
-        let all = |names: &str, now| {
-            let spend = |n| spend(&table, &format!("{names}{n}"), quota, now, 1);
-            (0..96).map(spend).filter(|answer| *answer != Answer::Admitted).count()
-        };
-        all("future", after(400 * 86_400));
-        // Who comes next finds them all at their limit, and who comes later all that is over.
-        all("next", noon());
-        let later = after(3 * quota.window().as_secs());
-        all("last", later);
-        assert_eq!(all("last", later), 96, "{quota:?}");
-    }
-}
-
-#[test]
 fn room_for_one_is_enough() {
     let table = Table::new(1);
     for n in 0..100 {
