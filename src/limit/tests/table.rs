@@ -259,7 +259,8 @@ fn who_is_moved_to_make_or_close_a_gap_is_counted_on() {
         table.look(&Identity::Key(&format!("long{n}")), &hourly(), consumed).unwrap()
     };
     let kept: Vec<u64> = (0..1_000).filter(|n| count(*n).is_some()).collect();
-    assert!(kept.len() > 900, "{}", kept.len());
+    // Where they are is left to chance, and so how many of a sample are over.
+    assert!(kept.len() > 800, "{}", kept.len());
     assert!(kept.iter().all(|n| count(*n) == Some(n % 100)));
     // What is given back finds them, too.
     for n in &kept {
