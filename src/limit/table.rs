@@ -49,6 +49,7 @@ impl Table {
     }
 
     /// Where `identity` is counted under `quota`: a new place if there is none.
+    #[cfg(any(test, feature = "redis"))]
     pub(crate) fn place(
         &self,
         identity: &Identity<'_>,
