@@ -12,7 +12,7 @@
 use super::calendar;
 use super::quota::{Algorithm, Quota};
 
-pub(super) const PATIENCE: u64 = 1_000_000_000;
+const PATIENCE: u64 = 1_000_000_000;
 
 /// What is remembered of one caller under one quota. All zeros is a caller never seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! The counter of one account, in 32 bytes: two share a line of memory, and none lies across two.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::algorithm::{self, Decision, State};
 use super::latch::Latch;
 use super::quota::Quota;
 use super::rough::Rough;
+use super::sync::{AtomicU64, Ordering};
 use crate::Timestamp;
 
 /// A limiter that can't tell. Nobody is let in on its word.
@@ -97,11 +97,7 @@ impl Cell {
     /// since who knows the place may count at any time.
     pub(super) fn end_unless_consumed(&self, now: Timestamp) -> u64 {
         let mut counter = self.lock();
-        let (quota, state, now) = (counter.quota(), counter.state(), now.as_nanos());
-        if quota.is_beyond_patience(state, now) {
-            counter.keep(State { last: now, ..state });
-        }
-        let consumed = quota.consumed(state, now);
+        let consumed = counter.quota().consumed(counter.state(), now.as_nanos());
         if consumed == 0 {
             counter.belong_to(None);
         }

@@ -5,7 +5,7 @@
 //! for among them: whoever finds it held waits on the spot. It can't be poisoned: whoever holds it
 //! says what the word shall be, and until then it is what it was.
 //!
-//! `tests/interleavings` compiles this file against loom.
+//! `tests/interleavings` compiles this file against loom, and those of the cell and of the shard.
 
 use super::sync::{AtomicU64, Ordering, pause};
 

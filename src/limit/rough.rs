@@ -1,6 +1,6 @@
 //! A quota in 17 bits: what whoever makes room in a table has to know of it.
 
-use super::algorithm::{PATIENCE, State};
+use super::algorithm::State;
 use super::quota::{Algorithm, Quota};
 
 /// How many bits a number takes, in its rough form.
@@ -24,13 +24,6 @@ impl Rough {
 
     pub(super) fn of_parts(limit: u64, rest: u64) -> Self {
         Self { limit: limit as u8, memory: rest as u8, is_sliding: rest >> NUMBER != 0 }
-    }
-
-    /// Whether the clock was set back so far since that the state is not waited for. It is brought to
-    /// the present then, or it would keep its place until the old time comes again.
-    pub(super) fn is_beyond_patience(self, state: State, now: u64) -> bool {
-        let ahead = state.last.saturating_sub(now) / NANOS_PER_MILLI;
-        ahead > large(self.memory).max(PATIENCE / NANOS_PER_MILLI)
     }
 
     /// What the state has consumed, in 1/2^20: 0 is as good as new; 2^20 and more is full, or nearly.

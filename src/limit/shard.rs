@@ -1,10 +1,9 @@
 //! A part of a table: its counters, and who may add to them.
 
-use std::sync::{Mutex, MutexGuard};
-
 use super::cell::{Cell, Counter, LimitError, Number, Tag};
 use super::rough::Rough;
 use super::slab::Slab;
+use super::sync::{Mutex, MutexGuard};
 use crate::Timestamp;
 
 /// Twice as many at most, unless there are more counters than shards of the largest size hold.
@@ -59,7 +58,7 @@ struct Room {
 }
 
 impl Shard {
-    fn new(bits: u32, capacity: u32) -> Self {
+    pub(super) fn new(bits: u32, capacity: u32) -> Self {
         let room = Room { len: 0, capacity, hand: 0, number: Number::default() };
         Self { slab: Slab::new(bits), room: Mutex::new(room) }
     }
@@ -267,5 +266,3 @@ impl Changing<'_> {
         Ok(())
     }
 }
-
-const _: () = assert!(size_of::<Shard>() == 64, "a line of memory");

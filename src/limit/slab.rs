@@ -2,12 +2,9 @@
 //! and are never given back.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::cell::{Cell, LimitError};
-
-/// The first piece has so many cells, in bits.
-const FIRST: u32 = 5;
+use super::sync::{AtomicU32, FIRST, Ordering};
 
 /// A number of cells that is a power of two, and can be doubled up to a largest.
 pub(super) struct Slab {

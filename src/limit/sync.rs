@@ -1,8 +1,12 @@
-//! What a latch synchronises with. `tests/interleavings` puts loom's in its place.
+//! What a limit's counters synchronise with. `tests/interleavings` puts loom's in its place.
 
 use std::time::Duration;
 
-pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(super) use std::sync::{Mutex, MutexGuard};
+
+/// The first piece of a slab has so many cells, in bits.
+pub(super) const FIRST: u32 = 5;
 
 const SPINS: u32 = 64;
 const YIELDS: u32 = SPINS + 16;

@@ -1,9 +1,28 @@
 //! What the core synchronises with, modelled.
 
-pub(super) use loom::sync::Mutex;
-pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
+pub(super) use loom::sync::MutexGuard;
+pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use std::collections::BTreeMap;
+use std::sync::LockResult;
+
+/// Here a panic ends the walk, so it is never poisoned.
+#[derive(Default)]
+pub(super) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(super) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.0.lock()
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        false
+    }
+}
 
 /// A map of which each call is one step, and none waits for another but for that.
 pub(super) struct Map<V>(Mutex<BTreeMap<[u8; 32], V>>);
@@ -33,6 +52,9 @@ impl<V> Map<V> {
 
 /// The least that may do.
 pub(super) const FEW: usize = 1;
+
+/// Eight cells are as few as can grow as more do.
+pub(super) const FIRST: u32 = 3;
 
 /// The other goes on meanwhile.
 pub(super) fn pause(_: u32) {
