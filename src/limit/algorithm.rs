@@ -22,7 +22,7 @@ pub(crate) struct State {
     /// Permits taken: in the window of `last`, or for GCRA those not yet given back.
     pub(crate) used: u64,
     /// Sliding: permits taken in the window before. GCRA: the part of one more permit that is not
-    /// yet given back, in `1 / window`. Fixed: how far into its window `last` is, in nanoseconds.
+    /// yet given back, in `1 / window`. Fixed and month: how far into its window `last` is, in nanoseconds.
     pub(crate) past: u64,
 }
 
@@ -154,7 +154,7 @@ fn wait(quota: &Quota, state: State, window: Window, cost: u64) -> u64 {
     }
 }
 
-/// Whether `last` is in the window that holds `at`, or later.
+/// Windows that begin anew: those of the Unix clock, and months.
 mod fixed {
     use super::{Quota, State, Window};
 

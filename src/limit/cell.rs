@@ -14,7 +14,8 @@ use crate::Timestamp;
 #[error("a rate limit's table was left locked by a panic")]
 pub(crate) struct LimitError;
 
-/// What stands for an account, which is an identity under a quota: a keyed hash of both.
+/// What stands for an account, which is an identity under a quota: a keyed hash of the identity, mixed
+/// with a number of the quota.
 ///
 /// One counter for several quotas would have to cut its count to the smaller one, or to the shorter
 /// window, and so give back what was taken of the other: who alternates would take without end.
@@ -40,7 +41,7 @@ impl Tag {
 /// Of a latch's bits so many are what was used, then the number of the tenancy; the others are of the
 /// quota's rough limit.
 const USED: u32 = 40;
-const NUMBER: u32 = 15;
+const NUMBER: u32 = 14;
 /// Of the word with what is past so many are that; the others are the rest of the rough quota.
 const PAST: u32 = 55;
 
@@ -116,7 +117,7 @@ impl Cell {
 }
 
 /// Tells the tenancies of one account from each other: a counter that was dropped is not the one that
-/// the account gets when it comes back. They are taken in turn, and begin again after 2^15.
+/// the account gets when it comes back. They are taken in turn, and begin again after 2^14.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct Number(u16);

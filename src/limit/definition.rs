@@ -35,9 +35,9 @@ type Weigh = dyn Fn(&Caller<'_>) -> u64 + Send + Sync;
 /// is limited by [`Concurrency`](super::Concurrency).
 ///
 /// At most [`capacity`](Self::capacity) identities are counted at a time, in memory, in this
-/// process. When there is no room, those whose quota is whole again go first, then of a sample the
-/// one that has consumed least; a caller at its limit stays, unless hundreds in a row are at theirs.
-/// Whoever had to go begins anew.
+/// process. When there is no room, those go first that were idle for a whole window or a little longer,
+/// then of a sample the one that has consumed least; a caller at its limit stays, unless hundreds in a
+/// row, or all in their part of a small table, are at theirs. Whoever had to go begins anew.
 ///
 /// A count belongs to one identity under one quota (limit, window and algorithm). A caller whose
 /// quota changes (another plan, another key quota, a clone with other plans) starts a new count,
@@ -243,7 +243,7 @@ impl Limit {
     }
 
     /// How many identities are counted at most, 100,000 by default; one counts once for each of its
-    /// quotas. Each takes 43 bytes when there are so many, however long its text: a keyed hash
+    /// quotas. Each takes 45 bytes when there are so many, however long its text: a keyed hash
     /// stands for it. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors

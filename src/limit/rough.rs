@@ -1,4 +1,4 @@
-//! A quota in 17 bits: what whoever makes room in a table has to know of it.
+//! A quota in 18 bits: what whoever makes room in a table has to know of it.
 
 use super::algorithm::State;
 use super::quota::{Algorithm, Quota};
@@ -13,40 +13,63 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 pub(crate) struct Rough {
     limit: u8,
     memory: u8,
-    is_sliding: bool,
+    past: Past,
+}
+
+/// What of a state's `past` counts as consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    Nothing = 0,
+    /// The window before.
+    All = 1,
+    /// A part of a permit, of which nobody has the rest.
+    One = 2,
 }
 
 impl Rough {
-    /// In bits: 8 of the limit, and 9 of the rest.
+    /// In bits: 9 of the limit and of what is past, and 9 of the rest.
     pub(super) fn parts(self) -> (u64, u64) {
-        (self.limit.into(), u64::from(self.is_sliding) << NUMBER | u64::from(self.memory))
+        let past = self.past as u64;
+        (past >> 1 << NUMBER | u64::from(self.limit), (past & 1) << NUMBER | u64::from(self.memory))
     }
 
     pub(super) fn of_parts(limit: u64, rest: u64) -> Self {
-        Self { limit: limit as u8, memory: rest as u8, is_sliding: rest >> NUMBER != 0 }
+        let past = match (limit >> NUMBER, rest >> NUMBER) {
+            (0, 0) => Past::Nothing,
+            (0, _) => Past::All,
+            _ => Past::One,
+        };
+        Self { limit: limit as u8, memory: rest as u8, past }
     }
 
     /// What the state has consumed, in 1/2^20: 0 is as good as new; 2^20 and more is full, or nearly.
     pub(super) fn consumed(self, state: State, now: u64) -> u64 {
         let idle = now.saturating_sub(state.last) / NANOS_PER_MILLI;
-        let is_new = state.used == 0 && state.past == 0;
-        if is_new || idle >= large(self.memory) {
-            return 0;
+        let past = match self.past {
+            Past::Nothing => 0,
+            Past::All => state.past,
+            Past::One => state.past.min(1),
+        };
+        match state.used + past {
+            0 => 0,
+            _ if idle >= large(self.memory) => 0,
+            consumed => ((consumed << 20) / large(self.limit)).max(1),
         }
-        // A bucket keeps a part of a permit there, and nobody has the rest of that.
-        let past = if self.is_sliding { state.past } else { state.past.min(1) };
-        (((state.used + past) << 20) / large(self.limit)).max(1)
     }
 }
 
 impl From<&Quota> for Rough {
     fn from(quota: &Quota) -> Self {
-        let is_sliding = quota.algorithm() == Algorithm::SlidingWindow;
-        // The window before is weighed too.
-        let memory = quota.millis() << u32::from(is_sliding);
+        let past = match quota.algorithm() {
+            Algorithm::FixedWindow | Algorithm::CalendarMonth => Past::Nothing,
+            Algorithm::SlidingWindow => Past::All,
+            Algorithm::Gcra => Past::One,
+        };
+        // The window before is weighed, too, where it counts.
+        let memory = quota.millis() << u32::from(past == Past::All);
         let below = small(memory);
         let memory = below + u8::from(large(below) < memory);
-        Self { limit: small(quota.limit()), memory, is_sliding }
+        Self { limit: small(quota.limit()), memory, past }
     }
 }
 

@@ -12,7 +12,7 @@ const MANY_SHARDS: u32 = 16;
 /// grow.
 const MIN_BITS: u32 = 7;
 const MAX_BITS: u32 = 16;
-/// Shards of so many cells or fewer are near in any case: 256 KiB with all others of their table.
+/// Shards of so many cells or fewer are near in any case: all of a usual table are 64 KiB at most.
 const NEAR: u32 = 64;
 /// How many counters are weighed to make room for one.
 const SAMPLE: u32 = 8;
@@ -35,8 +35,8 @@ fn most_in(cells: u32) -> u32 {
     cells / 4 * 3
 }
 
-/// Counters by their tags, each in the first cell that was free from the one where its tag belongs, or
-/// from a later one that has become free since (linear probing).
+/// Counters by their tags, each in the cell where its tag belongs or in one behind it with no free cell
+/// between (linear probing): when one is left, who stands behind it moves up.
 ///
 /// Whoever looks for a counter needs no lock but the counter's own. Who adds or drops one, or moves one
 /// for that, has the shard's; so who finds none has to look once more under that lock before it is sure
@@ -91,7 +91,7 @@ impl Shard {
             }
             // Nothing of this tag is behind a gap.
             self.slab.cell(slot).ok()?.tag()?;
-            slot = self.slab.next(slot, size);
+            slot = next(slot, size);
         }
         None
     }
@@ -161,6 +161,12 @@ fn home(tag: Tag, size: u32) -> u32 {
     tag.bits() as u32 & (size - 2)
 }
 
+/// The slot after this one; after the last the first.
+#[inline]
+fn next(slot: u32, size: u32) -> u32 {
+    (slot + 1) & (size - 1)
+}
+
 /// A shard of which the lock is held.
 struct Changing<'s> {
     slab: &'s Slab,
@@ -188,7 +194,7 @@ impl Changing<'_> {
         let size = self.slab.size();
         let mut slot = home(tag, size);
         while self.slab.cell(slot)?.tag().is_some() {
-            slot = self.slab.next(slot, size);
+            slot = next(slot, size);
         }
         Ok(slot)
     }
@@ -244,7 +250,7 @@ impl Changing<'_> {
         let consumed = cell.tag().map(|_| cell.end_unless_consumed(now));
         match consumed {
             Some(0) => self.close_gap(slot)?,
-            _ => self.room.hand = self.slab.next(slot, size),
+            _ => self.room.hand = next(slot, size),
         }
         Ok(consumed.map(|consumed| (slot, consumed)))
     }
@@ -254,13 +260,13 @@ impl Changing<'_> {
     fn close_gap(&mut self, gap: u32) -> Result<(), LimitError> {
         let size = self.slab.size();
         let distance = |from: u32, to: u32| to.wrapping_sub(from) & (size - 1);
-        let (mut gap, mut slot) = (gap, self.slab.next(gap, size));
+        let (mut gap, mut slot) = (gap, next(gap, size));
         while let Some(tag) = self.slab.cell(slot)?.tag() {
             if distance(home(tag, size), slot) >= distance(gap, slot) {
                 self.slab.cell(slot)?.move_to(self.slab.cell(gap)?);
                 gap = slot;
             }
-            slot = self.slab.next(slot, size);
+            slot = next(slot, size);
         }
         self.room.len -= 1;
         Ok(())

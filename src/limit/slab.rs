@@ -1,5 +1,5 @@
-//! Where a shard's counters are: in pieces of which each is as large as all before it, which never move
-//! and are never given back.
+//! Where a shard's counters are: in pieces of which each but the first is as large as all before it, which
+//! never move and are never given back.
 
 use std::sync::OnceLock;
 
@@ -9,9 +9,16 @@ use super::sync::{AtomicU32, FIRST, Ordering};
 /// A number of cells that is a power of two, and can be doubled up to a largest.
 pub(super) struct Slab {
     size: AtomicU32,
-    first: Box<[Cell]>,
-    others: Box<[OnceLock<Box<[Cell]>>]>,
+    first: Piece,
+    others: Box<[OnceLock<Piece>]>,
 }
+
+type Piece = Box<[Line]>;
+
+/// Two cells that are read at once.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line([Cell; 2]);
 
 impl Slab {
     /// Grows up to 2 to the `bits` cells.
@@ -28,7 +35,7 @@ impl Slab {
 
     #[inline]
     pub(super) fn cell(&self, slot: u32) -> Result<&Cell, LimitError> {
-        match self.first.get(slot as usize) {
+        match cell_of(&self.first, slot) {
             Some(cell) => Ok(cell),
             None => self.other_cell(slot),
         }
@@ -37,14 +44,8 @@ impl Slab {
     #[inline]
     fn other_cell(&self, slot: u32) -> Result<&Cell, LimitError> {
         let bits = slot.checked_ilog2().ok_or(LimitError)?;
-        let cells = self.others.get((bits - FIRST) as usize).and_then(OnceLock::get);
-        cells.and_then(|cells| cells.get((slot - (1 << bits)) as usize)).ok_or(LimitError)
-    }
-
-    /// The slot after this one; after the last the first.
-    #[inline]
-    pub(super) fn next(&self, slot: u32, size: u32) -> u32 {
-        (slot + 1) & (size - 1)
+        let piece = self.others.get((bits - FIRST) as usize).and_then(OnceLock::get);
+        piece.and_then(|piece| cell_of(piece, slot - (1 << bits))).ok_or(LimitError)
     }
 
     /// False if it is as large as it may be.
@@ -61,7 +62,7 @@ impl Slab {
         }
     }
 
-    fn next_piece(&self) -> Option<&OnceLock<Box<[Cell]>>> {
+    fn next_piece(&self) -> Option<&OnceLock<Piece>> {
         self.others.get((self.size().ilog2() - FIRST) as usize)
     }
 
@@ -71,6 +72,12 @@ impl Slab {
     }
 }
 
-fn vacant(cells: u32) -> Box<[Cell]> {
-    (0..cells).map(|_| Cell::default()).collect()
+#[inline]
+fn cell_of(piece: &Piece, place: u32) -> Option<&Cell> {
+    let Line(cells) = piece.get(place as usize / 2)?;
+    cells.get(place as usize % 2)
+}
+
+fn vacant(cells: u32) -> Piece {
+    (0..cells / 2).map(|_| Line::default()).collect()
 }

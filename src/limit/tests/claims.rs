@@ -161,7 +161,7 @@ fn alternate(limits: [&Limits; 2], callers: [&Principal; 2]) -> u64 {
 fn alternating_two_plans_admits_at_most_the_sum() {
     for pair in pairs() {
         let limits = limits([Limit::per_tenant(pair[0]).plan("other", pair[1])]);
-        // Keys with seats, and a token, of which no directory told the plan, in the table.
+        // Keys, and a token, of which no directory told the plan, in the table.
         let (plain, other) = (key("a", "acme"), on_plan("b", "other"));
         assert_eq!(alternate([&limits, &limits], [&plain, &other]), bound(pair), "{pair:?}");
         let token = token(Some("acme"));
@@ -302,7 +302,7 @@ fn a_record_that_moves_to_another_tenant_is_counted_there() {
 }
 
 #[test]
-fn more_limits_than_seats_are_counted_in_their_tables() {
+fn more_than_two_limits_are_counted_each_by_itself() {
     let all = |index: u64| Limit::per_key(hour(index + 2)).name(format!("limit {index}")).unwrap();
     let limits = limits((0..8).map(all));
     let caller = key("k", "acme");
@@ -313,18 +313,18 @@ fn more_limits_than_seats_are_counted_in_their_tables() {
 }
 
 #[test]
-fn a_seat_whose_counter_had_to_make_room_finds_the_one_that_counts() {
+fn who_had_to_make_room_and_holds_a_place_finds_the_one_that_counts() {
     let limits = limits([Limit::per_key(hour(10)).capacity(1).unwrap()]);
     let held = key("held", "acme");
     assert_eq!(take(&limits, &held, noon()).remaining(), [9]);
     take(&limits, &key("other", "acme"), noon());
     assert_eq!(take(&limits, &held, noon()).remaining(), [9], "the count was dropped for room");
-    assert_eq!(take(&limits, &held, noon()).remaining(), [8], "at hand again");
+    assert_eq!(take(&limits, &held, noon()).remaining(), [8]);
 
     take(&limits, &key("other", "acme"), noon());
     let twin = key("held", "acme");
     assert_eq!(take(&limits, &twin, noon()).remaining(), [9]);
-    assert_eq!(take(&limits, &held, noon()).remaining(), [8], "the seat is not counted apart");
+    assert_eq!(take(&limits, &held, noon()).remaining(), [8], "it is not counted apart");
     assert_eq!(take(&limits, &twin, noon()).remaining(), [7]);
 }
 

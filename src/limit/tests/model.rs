@@ -10,7 +10,7 @@ use crate::limit::cell::Counter;
 use crate::limit::identity::Identity;
 use crate::limit::table::Table;
 
-/// One limit as a map that is never too small and has no seats.
+/// One limit as a map that is never too small and has no shards.
 #[derive(Default)]
 struct Plain(HashMap<String, State>);
 
@@ -81,11 +81,11 @@ proptest! {
     #[test]
     fn each_quota_of_a_caller_counts_as_if_it_were_alone(
         quotas in [any_quota(), any_quota()],
-        seated in any::<bool>(),
+        by_key in any::<bool>(),
         calls in prop::collection::vec((0..SECOND, 0..2_usize), 1..80),
     ) {
         prop_assume!(quotas[0] != quotas[1]);
-        let sharing = if seated { Limit::per_key } else { Limit::per_address };
+        let sharing = if by_key { Limit::per_key } else { Limit::per_address };
         let limit = sharing(quotas[0]);
         let other = limit.clone().plan("other", quotas[1]);
         let gates = [limits([limit]), limits([other])];

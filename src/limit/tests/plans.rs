@@ -73,7 +73,7 @@ fn a_cost_above_a_shared_plan_is_found_at_start_and_refused_later() {
 }
 
 #[test]
-fn a_seat_is_good_for_the_quota_it_was_taken_under() {
+fn a_place_is_good_for_the_quota_it_was_taken_under() {
     let plans = Plans::new([("pro", hour(100))]);
     let limits = limits([Limit::per_key(hour(1)).plans(&plans)]);
     let caller = on_plan("pro");
