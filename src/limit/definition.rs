@@ -144,7 +144,7 @@ impl Limit {
 
     fn new(quota: Quota, name: &'static str, sharing: Sharing) -> Self {
         Self {
-            table: Arc::new(Table::new(DEFAULT_CAPACITY)),
+            table: default_table(),
             name: LimitName::from_static(name),
             sharing,
             quota,
@@ -244,7 +244,8 @@ impl Limit {
 
     /// How many identities are counted at most, 100,000 by default; one counts once for each of its
     /// quotas. Each takes 45 bytes when there are so many, however long its text: a keyed hash
-    /// stands for it. This limit then counts by itself, apart from those that it was cloned from.
+    /// stands for it. Memory is taken as it is needed, but for a part of it at once, which for the largest
+    /// capacity is 28 MiB. This limit then counts by itself, apart from those that it was cloned from.
     ///
     /// # Errors
     ///
@@ -267,6 +268,7 @@ impl Limit {
         }
         Ok(self)
     }
+
     pub(super) fn is_settled_later(&self) -> bool {
         self.settled_later
     }
@@ -326,7 +328,7 @@ impl Limit {
         Ok(Some(Claim { limit: self, place, quota: *quota, cost: self.cost_of(caller) }))
     }
 
-    /// Begins to read the counter of the key with this digest, if it will be asked for: memory that is
+    /// Begins to read the counter of the key with this digest, if it is likely to be asked for: memory that is
     /// far away is there when the key's record is, which takes as long to come.
     #[inline]
     pub(super) fn await_key(&self, digest: &KeyDigest) {

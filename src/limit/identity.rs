@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 pub(super) const SEPARATOR: u8 = 0xFF;
 
 /// What is longer is kept as its digest. Clients have a say in their identities, up to the size of a
-/// header, and a table that is bounded in entries must be bounded in bytes.
+/// header, and what is bounded in entries must be bounded in bytes.
 const MAX_TEXT: usize = 64;
 
 /// Whose counter it is, borrowed from the request. Identities of different kinds never meet, even
@@ -114,7 +114,7 @@ impl Hash for Parts<'_> {
     }
 }
 
-/// An identity as a table keeps it: the whole of it, in one allocation.
+/// An identity that is kept as it is: the whole of it, in one allocation.
 #[derive(Debug)]
 pub(crate) struct Kept(Box<[u8]>);
 

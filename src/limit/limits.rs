@@ -41,8 +41,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// # Errors
     ///
-    /// More than eight limits, two of one name, two that share their counters, or a cost that is
-    /// above one of its quotas.
+    /// More than eight limits, two of one name, two that share their counters, a cost that is above one
+    /// of its quotas, or a limit by calendar month that is shared by many machines.
     pub(crate) fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, ConfigError> {
         let all: Arc<[Limit]> = limits.into_iter().collect();
         if all.len() > MAX_LIMITS {

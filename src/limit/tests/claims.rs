@@ -382,3 +382,30 @@ fn debug_shows_no_head() {
     let shown = format!("{:?}", Caller::new(&caller, (&head).into(), &nowhere()));
     assert!(shown.contains("acme") && !shown.contains("secret"), "{shown}");
 }
+
+#[test]
+fn one_text_for_a_key_and_its_tenant_is_two_owners() {
+    let limits = limits([Limit::per_tenant(hour(3)).prefer_key_quota()]);
+    let shared = record("same", Tenant::new("same"));
+    let alone = Principal::of_key(Arc::new(shared.clone().with_quota(hour(3))));
+    assert_eq!(admitted(&limits, &alone, noon(), 5), 3);
+    assert_eq!(admitted(&limits, &Principal::of_key(Arc::new(shared)), noon(), 5), 3);
+}
+
+#[test]
+fn a_record_is_counted_for_whom_it_names_and_by_the_digest_that_it_has() {
+    let (tenants, keys) = (limits([Limit::per_tenant(hour(3))]), limits([Limit::per_key(hour(3))]));
+    let is_used_up = |limits: &Limits, record: &KeyRecord| {
+        admitted(limits, &Principal::of_key(Arc::new(record.clone())), noon(), 3) == 0
+    };
+    let one = record("k", Tenant::new("acme"));
+    assert!(!is_used_up(&tenants, &one) && is_used_up(&tenants, &one));
+    assert!(!is_used_up(&keys, &one) && is_used_up(&keys, &one));
+
+    let renamed = one.clone().with_tenant(Tenant::new("other"));
+    assert!(!is_used_up(&tenants, &renamed), "not for the tenant that it had");
+    assert!(is_used_up(&keys, &renamed), "it is the same key");
+    let renewed = one.with_digest(KeyDigest::of("under another pepper"));
+    assert!(!is_used_up(&keys, &renewed), "as `Limit` says");
+    assert!(is_used_up(&tenants, &renewed), "of the same tenant");
+}
