@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::RejectionKind::{self, MissingCredential, TokenInvalid};
 use crate::credential::Sources;
 use crate::jwt::{JwtVerifiers, VerifiedToken};
 use crate::key::{EnvironmentPolicy, Formats, verify};
 use crate::limit::{
-    Busy, Caller, Concurrencies, Counted, FailureBudget, Holds, Limits, Pending, Reservation,
+    Busy, Caller, Concurrencies, CountError, Counted, FailureBudget, Limits, Pending, Reservation,
     Standings, Verdict,
 };
 use crate::outcome::{Admission, Answer, Identity, Nobody, Outcome, Told};
@@ -106,8 +107,15 @@ impl Authenticator {
         if principal.key().is_some_and(|record| record.deprecated().is_some()) {
             deprecate(principal, told);
         }
-        let limited = self.limit(request, principal, now, told);
-        self.follow(request, principal, limited, now, told)
+        if !self.concurrency.is_empty() {
+            match self.enter(principal, now, told) {
+                Ok(None) => {}
+                Ok(Some(pending)) => return Admission::Counting(pending),
+                Err(busy) => return self.finish(request, principal, Err(busy), now, told),
+            }
+        }
+        let counted = self.count(request, principal, now, &mut told.standings);
+        self.follow(request, principal, counted, now, told)
     }
 
     /// The second half, of a request that has none.
@@ -136,14 +144,14 @@ impl Authenticator {
         told: &mut Told,
     ) -> Admission {
         counted.standings.as_slice().iter().for_each(|one| told.standings.push(one.clone()));
-        let limited = match counted.permits {
-            None => counted.verdict.map(Ok).map_err(unavailable),
+        let counted = match counted.permits {
+            None => counted.verdict.map(Ok),
             Some(permits) => {
                 told.permits = permits;
                 self.count(request, principal, now, &mut told.standings)
             }
         };
-        self.follow(request, principal, limited, now, told)
+        self.follow(request, principal, counted, now, told)
     }
 
     // On the road of every request, where to hand these on costs as much as to look at them.
@@ -152,19 +160,17 @@ impl Authenticator {
         &self,
         request: Head<'_>,
         principal: &Principal,
-        limited: Result<Result<Verdict, Pending>, Rejection>,
+        counted: Result<Result<Verdict, Pending>, CountError>,
         now: Timestamp,
         told: &mut Told,
     ) -> Admission {
-        let limited = match limited {
-            Ok(Err(pending)) => return Admission::Counting(pending),
+        let limited = match counted {
+            Ok(Ok(Verdict::Admitted)) => Ok(()),
             Ok(Ok(verdict)) => self.limited(verdict, told),
-            Err(rejection) => Err(rejection),
+            Ok(Err(pending)) => return Admission::Counting(pending),
+            Err(error) => Err(unavailable(error)),
         };
-        match self.finish(request, principal, limited, now, told) {
-            Ok(()) => Admission::In,
-            Err(rejection) => Admission::Out(rejection),
-        }
+        self.finish(request, principal, limited, now, told)
     }
 
     #[inline]
@@ -175,9 +181,14 @@ impl Authenticator {
         limited: Result<(), Rejection>,
         now: Timestamp,
         told: &mut Told,
-    ) -> Result<(), Rejection> {
-        let judged = limited.and_then(|()| self.judge(request, principal));
-        judged.inspect_err(|why| self.turn_back(request, principal, why, now, told))
+    ) -> Admission {
+        match limited.and_then(|()| self.judge(request, principal)) {
+            Ok(()) => Admission::In,
+            Err(why) => {
+                self.turn_back(request, principal, &why, now, told);
+                Admission::Out(why)
+            }
+        }
     }
 
     /// Ends the road of a request that has a caller.
@@ -243,28 +254,17 @@ impl Authenticator {
         Ok(())
     }
 
-    fn limit(
-        &self,
-        request: Head<'_>,
-        principal: &Principal,
-        now: Timestamp,
-        told: &mut Told,
-    ) -> Result<Result<Verdict, Pending>, Rejection> {
-        if !self.concurrency.is_empty()
-            && let Some(pending) = self.enter(principal, now, told)?
-        {
-            return Ok(Err(pending));
-        }
-        self.count(request, principal, now, &mut told.standings)
-    }
-
+    #[cold]
     fn limited(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
         match verdict {
-            Verdict::Admitted => {}
-            Verdict::Reserved(holds) => self.reserve(*holds, told),
-            Verdict::Denied(wait) => return Err(limited(wait)),
+            Verdict::Admitted => Ok(()),
+            Verdict::Reserved(holds) => {
+                told.reservation = Some(Reservation::new(*holds, &self.clock));
+                Ok(())
+            }
+            Verdict::After(nanos) => Err(limited(Some(Duration::from_nanos(nanos)))),
+            Verdict::Never => Err(limited(None)),
         }
-        Ok(())
     }
 
     #[cold]
@@ -282,23 +282,18 @@ impl Authenticator {
         Ok(entered.map(|permits| told.permits = permits).err())
     }
 
-    #[cold]
-    fn reserve(&self, holds: Holds, told: &mut Told) {
-        told.reservation = Some(Reservation::new(holds, &self.clock));
-    }
-
     fn count(
         &self,
         request: Head<'_>,
         principal: &Principal,
         now: Timestamp,
         standings: &mut Standings,
-    ) -> Result<Result<Verdict, Pending>, Rejection> {
+    ) -> Result<Result<Verdict, Pending>, CountError> {
         if self.limits.is_empty() {
             return Ok(Ok(Verdict::Admitted));
         }
-        let caller = Caller::new(principal, request, &self.address);
-        self.limits.count(&caller, now, standings).map_err(unavailable)
+        let caller = Caller::new(principal, &request, &self.address);
+        self.limits.count(&caller, now, standings)
     }
 
     fn judge(&self, request: Head<'_>, principal: &Principal) -> Result<(), Rejection> {
@@ -359,7 +354,7 @@ fn is_failure(kind: RejectionKind) -> bool {
 }
 
 #[cold]
-fn limited(wait: Option<std::time::Duration>) -> Rejection {
+fn limited(wait: Option<Duration>) -> Rejection {
     let rejection = Rejection::new(RejectionKind::RateLimited);
     match wait {
         Some(wait) => rejection.with_retry_after(wait),

@@ -85,8 +85,9 @@ fn decide_by_others(quota: &Quota, state: State, now: u64, cost: u64) -> (State,
     decide_by(quota, state, now, cost)
 }
 
+/// The same, where the compiler knows the algorithm of `quota`.
 #[inline(always)]
-fn decide_by(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
+pub(super) fn decide_by(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     let (state, at) = present(quota, state, now);
     let (mut state, window) = settle(quota, state, at);
     let room = room(quota, state, window);

@@ -10,14 +10,14 @@ use crate::{Head, Principal};
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
     principal: &'a Principal,
-    head: Head<'a>,
+    head: &'a Head<'a>,
     address: &'a ClientAddress,
 }
 
 impl<'a> Caller<'a> {
     pub(crate) fn new(
         principal: &'a Principal,
-        head: Head<'a>,
+        head: &'a Head<'a>,
         address: &'a ClientAddress,
     ) -> Self {
         Self { principal, head, address }
@@ -31,12 +31,12 @@ impl<'a> Caller<'a> {
     /// The head of the request. What it says is the caller's own choice: an identity taken from it
     /// can be changed at will.
     pub fn head(&self) -> Head<'a> {
-        self.head
+        *self.head
     }
 
     /// The client's address, as far as the gate knows and trusts it.
     pub fn address(&self) -> Option<IpAddr> {
-        self.address.of(self.head)
+        self.address.of(*self.head)
     }
 }
 

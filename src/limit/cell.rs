@@ -151,6 +151,14 @@ impl Counter<'_> {
         decision
     }
 
+    /// The same, where the compiler knows the algorithm of `quota`.
+    #[inline(always)]
+    pub(super) fn take_by(&mut self, quota: &Quota, now: Timestamp, cost: u64) -> Decision {
+        let (state, decision) = algorithm::decide_by(quota, self.state(), now.as_nanos(), cost);
+        self.keep(state);
+        decision
+    }
+
     #[inline]
     pub(super) fn keep(&mut self, state: State) {
         let past = self.cell.past.load(Ordering::Relaxed) >> PAST << PAST | low(state.past, PAST);

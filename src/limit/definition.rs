@@ -12,9 +12,10 @@ use super::plans::Plans;
 use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
 use super::remote::Remote;
+use super::single::{Plain, SharedBy};
 use super::standing::LimitName;
-use super::table::{Place, Table};
-use crate::{ConfigError, KeyDigest, KeyRecord, Principal, Tenant, Timestamp};
+use super::table::{Lead, Place, Table};
+use crate::{ConfigError, KeyRecord, Principal, Tenant, Timestamp};
 
 const DEFAULT_CAPACITY: u32 = 100_000;
 const MAX_CAPACITY: u32 = 1 << 30;
@@ -281,6 +282,29 @@ impl Limit {
         Ok(self)
     }
 
+    /// What it comes to if it is counted here, and by nothing that changes.
+    pub(super) fn plain(&self) -> Option<Plain> {
+        let shared_by = match self.sharing {
+            Sharing::Tenant => SharedBy::Tenant,
+            Sharing::Caller => SharedBy::Key,
+            Sharing::Address { .. } | Sharing::Custom(_) => return None,
+        };
+        let Cost::Fixed(cost) = self.cost else { return None };
+        let (table, name) = (Arc::clone(&self.table), self.name.clone());
+        let plain = Plain { table, shared_by, quota: self.quota, cost, name };
+        let is_for_all = self.reach.is_none() && self.has_one_quota();
+        (is_for_all && !self.settled_later && self.remote.is_none()).then_some(plain)
+    }
+
+    fn has_one_quota(&self) -> bool {
+        !self.prefers_key && self.has_no_plans()
+    }
+
+    #[inline]
+    fn has_no_plans(&self) -> bool {
+        self.plans.is_empty() && self.shared_plans.is_none()
+    }
+
     pub(super) fn table(&self) -> &Arc<Table> {
         &self.table
     }
@@ -328,14 +352,11 @@ impl Limit {
         Ok(Some(Claim { limit: self, place, quota: *quota, cost: self.cost_of(caller) }))
     }
 
-    /// Begins to read the counter of the key with this digest, if it is likely to be asked for: memory that is
-    /// far away is there when the key's record is, which takes as long to come.
-    #[inline]
-    pub(super) fn await_key(&self, digest: &KeyDigest) {
-        let is_plain = || !self.prefers_key && self.plans.is_empty() && self.shared_plans.is_none();
-        if !self.table.is_near() && matches!(self.sharing, Sharing::Caller) && is_plain() {
-            self.table.await_tag(Tag::new(self.table.key().of_key(digest), &self.quota));
-        }
+    /// The way to the counter of a key of which nothing but the digest is known, if there is one.
+    pub(super) fn lead(&self) -> Option<Lead> {
+        let by_key = matches!(self.sharing, Sharing::Caller) && self.remote.is_none();
+        let lead = || Lead { table: Arc::clone(&self.table), quota: self.quota };
+        (by_key && self.has_one_quota()).then(lead)
     }
 
     /// The account on which the caller is counted, and its quota, to which `shared` gives a place if
@@ -362,7 +383,7 @@ impl Limit {
         let own = self.own_quota(caller.principal());
         let quota = match own {
             Some(own) => own,
-            None if self.plans.is_empty() && self.shared_plans.is_none() => &self.quota,
+            None if self.has_no_plans() => &self.quota,
             None => self.plan_quota(caller.principal(), shared),
         };
         Some(Terms { quota, by_itself: own.is_some() })
@@ -376,6 +397,9 @@ impl Limit {
             (Sharing::Tenant, _, Some(tenant)) if !by_itself => Some(tenant.name_hash()),
             (Sharing::Tenant | Sharing::Caller, Some(record), _) => {
                 Some(self.table.key().of_key(record.digest()))
+            }
+            (Sharing::Custom(classify), ..) => {
+                classify(caller).map(|text| self.table.key().of_text(&text))
             }
             _ => self.hash_of_name(caller, by_itself),
         }

@@ -19,8 +19,19 @@ impl HashKey {
     }
 
     /// The hash of whoever has this name.
+    #[inline]
     pub(super) fn of(&self, identity: &Identity<'_>) -> u64 {
-        let Parts { kind, head, tail } = identity.parts();
+        self.of_parts(identity.parts())
+    }
+
+    /// The hash of whoever has this text for a name.
+    #[inline]
+    pub(super) fn of_text(&self, text: &str) -> u64 {
+        self.of_parts(Parts::of_text(text))
+    }
+
+    #[inline]
+    fn of_parts(&self, Parts { kind, head, tail }: Parts<'_>) -> u64 {
         let mut hasher = self.texts.build_hasher();
         // Only subjects have a head.
         if !head.is_empty() {

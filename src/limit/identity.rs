@@ -64,12 +64,12 @@ impl Identity<'_> {
 
     pub(crate) fn parts(&self) -> Parts<'_> {
         let (kind, head, tail): (u8, &str, &[u8]) = match self {
+            Self::Text(text) => return Parts::of_text(text),
             Self::Tenant(tenant) => (b't', "", tenant.as_bytes()),
             Self::Key(key) => (b'k', "", key.as_bytes()),
             Self::Subject { issuer, subject } => (b's', issuer, subject.as_bytes()),
             Self::Network(Octets(octets)) => (b'n', "", octets),
             Self::Nowhere => (b'-', "", &[]),
-            Self::Text(text) => (b'x', "", text.as_bytes()),
             Self::Digest(Digested { kind, digest }) => (*kind, "", digest),
         };
         Parts { kind, head: head.as_bytes(), tail }
@@ -90,7 +90,13 @@ pub(crate) struct Parts<'a> {
     pub(super) tail: &'a [u8],
 }
 
-impl Parts<'_> {
+impl<'a> Parts<'a> {
+    /// Those of a [text](Identity::Text).
+    #[inline]
+    pub(super) fn of_text(text: &'a str) -> Self {
+        Self { kind: b'x', head: &[], tail: text.as_bytes() }
+    }
+
     /// Capitals stand for nothing but digests, so no short text is ever taken for one.
     #[cold]
     fn digest(self) -> Identity<'static> {

@@ -1,16 +1,18 @@
 //! All limits of a gate, decided together.
 
 use std::sync::Arc;
+#[cfg(feature = "redis")]
 use std::time::Duration;
 
 use super::algorithm::{Answer, Decision};
 use super::caller::Caller;
 use super::cell::{Counter, LimitError};
 use super::definition::{Claim, Limit};
-use super::quota::Quota;
 use super::remote::{CountError, Pending, Remote};
 use super::reservation::{Hold, Holds};
+use super::single::{Plain, take_one};
 use super::standing::{Standing, Standings};
+use super::table::Lead;
 use crate::{ConfigError, KeyDigest, Timestamp};
 
 const MAX_LIMITS: usize = 8;
@@ -22,9 +24,10 @@ pub(crate) enum Verdict {
     Admitted,
     /// The same, and some hold it to be settled later.
     Reserved(Box<Holds>),
-    /// No limit has counted it. After how long the same request is admitted if nobody else calls;
-    /// `None` for never.
-    Denied(Option<Duration>),
+    /// No limit has counted it. The same is admitted after so many nanoseconds if nobody else calls.
+    After(u64),
+    /// No limit ever counts so much.
+    Never,
 }
 
 /// The limits of a gate, in the order of its configuration.
@@ -36,6 +39,9 @@ pub(crate) struct Limits {
     order: Arc<[usize]>,
     /// There if one of them is counted elsewhere.
     remote: Option<Remote>,
+    /// There if it is the only one.
+    plain: Option<Arc<Plain>>,
+    leads: Arc<[Lead]>,
 }
 
 impl Limits {
@@ -56,7 +62,9 @@ impl Limits {
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_unstable_by_key(|index| all[*index].table().id());
         let remote = all.iter().find_map(|limit| limit.remote.clone());
-        Ok(Self { all, order: order.into(), remote })
+        let plain = if let [limit] = &*all { limit.plain().map(Arc::new) } else { None };
+        let leads = all.iter().filter_map(Limit::lead).collect();
+        Ok(Self { all, order: order.into(), remote, plain, leads })
     }
 
     /// The same limits and one more.
@@ -72,9 +80,7 @@ impl Limits {
     /// record is.
     #[inline]
     pub(crate) fn await_key(&self, digest: &KeyDigest) {
-        if self.remote.is_none() {
-            self.all.iter().for_each(|limit| limit.await_key(digest));
-        }
+        self.leads.iter().for_each(|lead| lead.follow(digest));
     }
 
     /// True when nothing is limited.
@@ -82,41 +88,29 @@ impl Limits {
         self.all.is_empty()
     }
 
-    /// Counts the request as [`take`](Self::take) does, wherever that is; `Err` in the answer means
-    /// that somebody has to be asked first.
+    /// Counts the request against all limits, or against none, wherever that is, and writes to
+    /// `standings` where the caller then stands: in place, since they are too large to be handed from
+    /// one to the next. `Err` in the answer means that somebody has to be asked first.
     ///
     /// # Errors
     ///
-    /// When it can't be counted.
-    #[inline]
+    /// When a counter can't be used: nothing is known then, and nothing was counted.
+    #[inline(always)]
     pub(crate) fn count(
         &self,
         caller: &Caller<'_>,
         now: Timestamp,
         standings: &mut Standings,
     ) -> Result<Result<Verdict, Pending>, CountError> {
-        match &self.remote {
-            None => Ok(Ok(self.take(caller, now, standings)?)),
-            Some(remote) => remote.count(&self.all, caller, now, standings),
+        if let (Some(plain), Some(record)) = (&self.plain, caller.principal().key()) {
+            return match plain.take(record, now, standings) {
+                Ok(Answer::Admitted) => Ok(Ok(Verdict::Admitted)),
+                refused => turn_down(refused),
+            };
         }
-    }
-
-    /// Counts the request against all limits, or against none, and writes to `standings` where the
-    /// caller then stands: in place, since they are too large to be handed from one to the next.
-    ///
-    /// # Errors
-    ///
-    /// When a counter can't be used: nothing is known then, and nothing was counted.
-    #[inline]
-    pub(crate) fn take(
-        &self,
-        caller: &Caller<'_>,
-        now: Timestamp,
-        standings: &mut Standings,
-    ) -> Result<Verdict, LimitError> {
-        match &*self.all {
-            [limit] if !limit.is_settled_later() => take_one(limit, caller, now, standings),
-            limits => take_all(limits, &self.order, caller, now, standings),
+        match &self.remote {
+            None => Ok(Ok(take(&self.all, &self.order, caller, now, standings)?)),
+            Some(remote) => remote.count(&self.all, caller, now, standings),
         }
     }
 }
@@ -134,20 +128,27 @@ fn check_pair(limit: &Limit, other: &Limit) -> Result<(), ConfigError> {
     Ok(())
 }
 
-#[inline]
-fn take_one(
-    limit: &Limit,
+/// Apart from the road of who is let in, or all that an error may hold is carried along there.
+#[cold]
+fn turn_down(refused: Result<Answer, LimitError>) -> Result<Result<Verdict, Pending>, CountError> {
+    Ok(Ok(refused?.into()))
+}
+
+#[inline(never)]
+fn take(
+    limits: &[Limit],
+    order: &[usize],
     caller: &Caller<'_>,
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Verdict, LimitError> {
-    let mut shared = None;
-    let account = limit.account(caller, &mut shared);
-    let Some((tag, quota)) = account else { return Ok(Verdict::Admitted) };
-    let cost = limit.cost_of(caller);
-    let decision = limit.table().counter(tag, quota, now)?.take(quota, now, cost);
-    standings.push_with(|| standing(limit, quota, decision, now));
-    Ok(decision.answer.into())
+    match limits {
+        [limit] if !limit.is_settled_later() => {
+            let answer = take_one(limit, caller, now, standings)?;
+            Ok(answer.map_or(Verdict::Admitted, Verdict::from))
+        }
+        _ => take_all(limits, order, caller, now, standings),
+    }
 }
 
 /// The claims of a request, each in the place of its limit; none where the limit does not apply.
@@ -217,7 +218,7 @@ fn tell(
         if claim.limit.is_settled_later() {
             holds.here.push(claim.hold(*taken));
         }
-        standings.push(standing(claim.limit, &claim.quota, *decision, now));
+        standings.push(Standing::after(*decision, claim.limit.shown_name(), &claim.quota, now));
     }
     Verdict::from(decided.answer).holding(holds)
 }
@@ -251,19 +252,12 @@ impl Claim<'_> {
     }
 }
 
-#[inline(always)]
-fn standing(limit: &Limit, quota: &Quota, decision: Decision, now: Timestamp) -> Standing {
-    Standing {
-        name: limit.shown_name().clone(),
-        limit: quota.limit(),
-        window: quota.window(),
-        remaining: decision.remaining,
-        reset: Timestamp::from_nanos(now.as_nanos().saturating_add(decision.reset)),
-        reset_after: Duration::from_nanos(decision.reset),
-    }
-}
-
 impl Verdict {
+    #[cfg(feature = "redis")]
+    pub(super) fn after(wait: Duration) -> Self {
+        Self::After(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// Nothing was taken, and so nothing is held, of a request that is denied.
     pub(super) fn holding(self, holds: Holds) -> Self {
         match self {
@@ -277,8 +271,8 @@ impl From<Answer> for Verdict {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Admitted => Self::Admitted,
-            Answer::After(nanos) => Self::Denied(Some(Duration::from_nanos(nanos))),
-            Answer::Never => Self::Denied(None),
+            Answer::After(nanos) => Self::After(nanos),
+            Answer::Never => Self::Never,
         }
     }
 }

@@ -42,6 +42,7 @@ mod reservation;
 mod rough;
 mod running;
 mod shard;
+mod single;
 mod slab;
 mod standing;
 mod sync;
@@ -62,5 +63,4 @@ pub use standing::{LimitName, Standing, Standings};
 
 pub(crate) use concurrency::{Busy, Concurrencies};
 pub(crate) use limits::{Limits, Verdict};
-pub(crate) use remote::{Counted, Pending};
-pub(crate) use reservation::Holds;
+pub(crate) use remote::{CountError, Counted, Pending};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::algorithm::Decision;
+use super::quota::Quota;
 use crate::Timestamp;
 
 /// A limit's name; cheap to clone.
@@ -100,6 +102,26 @@ impl Standing {
             remaining: limit,
             reset: Timestamp::EPOCH,
             reset_after: Duration::ZERO,
+        }
+    }
+}
+
+impl Standing {
+    /// Where a caller stands after a decision at `now`.
+    #[inline(always)]
+    pub(super) fn after(
+        decision: Decision,
+        name: &LimitName,
+        quota: &Quota,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            name: name.clone(),
+            limit: quota.limit(),
+            window: quota.window(),
+            remaining: decision.remaining,
+            reset: Timestamp::from_nanos(now.as_nanos().saturating_add(decision.reset)),
+            reset_after: Duration::from_nanos(decision.reset),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! All counters of one limit: found by identity and quota, never more of them than its capacity.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::{Counter, LimitError, Number, Tag};
@@ -9,7 +10,7 @@ use super::identity::Identity;
 use super::quota::Quota;
 use super::rough::Rough;
 use super::shard::{self, Shard};
-use crate::Timestamp;
+use crate::{KeyDigest, Timestamp};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -151,9 +152,8 @@ impl Table {
         Ok(())
     }
 
-    /// Begins to read the counter of `tag`, for one who will count a moment later.
     #[inline]
-    pub(super) fn await_tag(&self, tag: Tag) {
+    fn await_tag(&self, tag: Tag) {
         if let Ok(shard) = self.shard(tag) {
             shard.await_tag(tag);
         }
@@ -161,7 +161,7 @@ impl Table {
 
     /// True while all of it is near the processor in any case.
     #[inline]
-    pub(super) fn is_near(&self) -> bool {
+    fn is_near(&self) -> bool {
         self.shards.first().is_none_or(Shard::is_near)
     }
 
@@ -197,6 +197,25 @@ impl Table {
     #[cfg(test)]
     pub(super) fn poison(&self) {
         self.shards.iter().for_each(Shard::poison);
+    }
+}
+
+/// The way from a key's digest to its counter, where nothing else is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Lead {
+    pub(super) table: Arc<Table>,
+    pub(super) quota: Quota,
+}
+
+impl Lead {
+    /// Begins to read the counter: if it is far away, it is there when the key's record is, which takes
+    /// as long to come.
+    #[inline]
+    pub(super) fn follow(&self, digest: &KeyDigest) {
+        let Self { table, quota } = self;
+        if !table.is_near() {
+            table.await_tag(Tag::new(table.key.of_key(digest), quota));
+        }
     }
 }
 

@@ -21,7 +21,8 @@ use super::slot::Flight;
 use crate::Timestamp;
 use crate::limit::algorithm::Answer;
 use crate::limit::cell::LimitError;
-use crate::limit::{Holds, Permits, Standings, Verdict};
+use crate::limit::reservation::Holds;
+use crate::limit::{Permits, Standings, Verdict};
 
 /// How often all is tried again, at most, for a request that others overtake.
 const TURNS: usize = 16;

@@ -59,10 +59,8 @@ impl Turn {
 pub(crate) fn enter(turns: Vec<Turn>, here: Vec<running::Permit>) -> Pending {
     Box::pin(async move {
         let mut entering = Entering::default();
-        let verdict = entering.run(&turns).await.map(|wait| match wait {
-            None => Verdict::Admitted,
-            wait => Verdict::Denied(wait),
-        });
+        let verdict = entering.run(&turns).await;
+        let verdict = verdict.map(|wait| wait.map_or(Verdict::Admitted, Verdict::after));
         let Entering { permits, standings } = entering;
         let is_let = matches!(verdict, Ok(Verdict::Admitted));
         let permits = is_let.then(|| Permits::new(here, permits));

@@ -348,7 +348,8 @@ fn a_poisoned_table_lets_nobody_in_and_counts_nothing() {
 
     let (caller, head) = (key("k", "acme"), head());
     let nowhere = nowhere();
-    let asking = Caller::new(&caller, (&head).into(), &nowhere);
+    let head = (&head).into();
+    let asking = Caller::new(&caller, &head, &nowhere);
     let error = try_take(&both, &asking, noon()).err().unwrap();
     assert_eq!(error.to_string(), "a rate limit's table was left locked by a panic");
     assert!(try_take(&limits([per_key]), &asking, noon()).is_err());
@@ -379,7 +380,7 @@ fn debug_shows_no_head() {
     let mut head = head();
     head.headers.insert("authorization", "Bearer sk_live_secret".parse().unwrap());
     let caller = key("k", "acme");
-    let shown = format!("{:?}", Caller::new(&caller, (&head).into(), &nowhere()));
+    let shown = format!("{:?}", Caller::new(&caller, &(&head).into(), &nowhere()));
     assert!(shown.contains("acme") && !shown.contains("secret"), "{shown}");
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::cell::LimitError;
+use super::remote::CountError;
 use super::{Algorithm, Caller, Limit, Limits, Quota, Standings, Verdict};
 use crate::jwt::{Text, VerifiedToken};
 use crate::policy::ClientAddress;
@@ -104,12 +104,15 @@ fn take_from(
     now: Timestamp,
 ) -> Taken {
     let (head, address) = (head(), ClientAddress::peer_from(move |_| address));
-    try_take(limits, &Caller::new(principal, (&head).into(), &address), now).unwrap()
+    try_take(limits, &Caller::new(principal, &(&head).into(), &address), now).unwrap()
 }
 
-fn try_take(limits: &Limits, caller: &Caller<'_>, now: Timestamp) -> Result<Taken, LimitError> {
+fn try_take(limits: &Limits, caller: &Caller<'_>, now: Timestamp) -> Result<Taken, CountError> {
     let mut standings = Standings::default();
-    limits.take(caller, now, &mut standings).map(|verdict| Taken { verdict, standings })
+    let Ok(verdict) = limits.count(caller, now, &mut standings)? else {
+        panic!("limits of this process ask nobody");
+    };
+    Ok(Taken { verdict, standings })
 }
 
 impl Taken {
@@ -123,8 +126,8 @@ impl Taken {
 
     fn retry_after(&self) -> Option<Duration> {
         match self.verdict {
-            Verdict::Admitted | Verdict::Reserved(_) => None,
-            Verdict::Denied(wait) => wait,
+            Verdict::Admitted | Verdict::Reserved(_) | Verdict::Never => None,
+            Verdict::After(nanos) => Some(Duration::from_nanos(nanos)),
         }
     }
 }

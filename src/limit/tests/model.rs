@@ -71,7 +71,7 @@ proptest! {
             for _ in 0..cost {
                 head.headers.append("x-cost", http::HeaderValue::from_static("1"));
             }
-            let verdict = try_take(&limits, &Caller::new(&callers[who], (&head).into(), &nowhere()), at(now)).unwrap();
+            let verdict = try_take(&limits, &Caller::new(&callers[who], &(&head).into(), &nowhere()), at(now)).unwrap();
             let (admitted, remaining) = expect(&mut plain, names[who], &quotas, now, cost);
             prop_assert_eq!(verdict.is_admitted(), admitted);
             prop_assert_eq!(verdict.remaining(), remaining);
@@ -99,6 +99,28 @@ proptest! {
             let verdict = take(&gates[which], &caller, at(now));
             prop_assert_eq!(verdict.is_admitted(), answer == Answer::Admitted);
             prop_assert_eq!(verdict.remaining(), [remaining]);
+        }
+    }
+
+    #[test]
+    fn a_plain_limit_counts_as_one_that_might_look_at_more_of_the_request(
+        quota in any_quota(),
+        by_key in any::<bool>(),
+        cost in 0..4_u64,
+        calls in prop::collection::vec((0..SECOND, 0..2_usize), 1..80),
+    ) {
+        let cost = cost.min(quota.limit());
+        let sharing = if by_key { Limit::per_key } else { Limit::per_tenant };
+        let plain = limits([sharing(quota).cost(cost)]);
+        let asking = limits([sharing(quota).cost_by(move |_| cost).plan("other", quota)]);
+        let callers = [key("k0", "acme"), key("k1", "acme")];
+        let mut now = NOON;
+        for (step, who) in calls {
+            now += step / 4;
+            let [plain, asking] = [&plain, &asking].map(|gate| take(gate, &callers[who], at(now)));
+            prop_assert_eq!(plain.is_admitted(), asking.is_admitted());
+            prop_assert_eq!(plain.retry_after(), asking.retry_after());
+            prop_assert_eq!(plain.standings, asking.standings);
         }
     }
 
@@ -141,7 +163,7 @@ proptest! {
             for _ in 0..cost {
                 head.headers.append("x-cost", http::HeaderValue::from_static("1"));
             }
-            let call = |now| try_take(&limits, &Caller::new(&caller, (&head).into(), &nowhere()), now).unwrap();
+            let call = |now| try_take(&limits, &Caller::new(&caller, &(&head).into(), &nowhere()), now).unwrap();
             let first = call(now);
             let Some(wait) = first.retry_after() else { continue };
             let told = crate::Rejection::new(crate::RejectionKind::RateLimited).with_retry_after(wait);

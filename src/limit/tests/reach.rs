@@ -12,7 +12,7 @@ fn hour(limit: u64) -> Quota {
 fn call(limits: &Limits, caller: &Principal, method: &str, path: &str) -> Vec<u64> {
     let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
     let (head, ()) = request.into_parts();
-    try_take(limits, &Caller::new(caller, (&head).into(), &nowhere()), noon()).unwrap().remaining()
+    try_take(limits, &Caller::new(caller, &(&head).into(), &nowhere()), noon()).unwrap().remaining()
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Desk {
         let clock: Arc<dyn Clock> = self.clock.clone();
         match take(&self.limits, &self.caller, self.clock.now()).verdict {
             Verdict::Reserved(holds) => Some(Reservation::new(*holds, &clock)),
-            Verdict::Admitted | Verdict::Denied(_) => None,
+            Verdict::Admitted | Verdict::After(_) | Verdict::Never => None,
         }
     }
 

@@ -1,0 +1,126 @@
+//! One limit, in this process: the road of most requests.
+
+use std::sync::Arc;
+
+use super::algorithm::Answer;
+use super::caller::Caller;
+use super::cell::{Counter, LimitError, Tag};
+use super::definition::Limit;
+use super::quota::{Algorithm, Quota};
+use super::standing::{LimitName, Standing, Standings};
+use super::table::Table;
+use crate::{KeyRecord, Timestamp};
+
+/// A limit that asks of a key's record for nothing but a name, with all that can be known of it before
+/// the first request: what others may have, a plain one need not be asked for.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub(super) table: Arc<Table>,
+    pub(super) shared_by: SharedBy,
+    pub(super) quota: Quota,
+    pub(super) cost: u64,
+    pub(super) name: LimitName,
+}
+
+/// Whom a record names.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SharedBy {
+    Tenant,
+    Key,
+}
+
+impl Plain {
+    /// Counts a request with the key of this record.
+    ///
+    /// # Errors
+    ///
+    /// When the counter can't be used: nothing is known then, and nothing was counted.
+    #[inline(always)]
+    pub(super) fn take(
+        &self,
+        record: &KeyRecord,
+        now: Timestamp,
+        standings: &mut Standings,
+    ) -> Result<Answer, LimitError> {
+        let hash = match self.shared_by {
+            SharedBy::Tenant => record.tenant().name_hash(),
+            SharedBy::Key => self.table.key().of_key(record.digest()),
+        };
+        let counter = self.table.counter(Tag::new(hash, &self.quota), &self.quota, now)?;
+        let asked = Asked { quota: &self.quota, cost: self.cost, name: &self.name };
+        Ok(counter.take_and_tell(&asked, now, standings))
+    }
+}
+
+/// Counts a request against a limit that may look at more of it; `None` if it is not for the caller.
+///
+/// # Errors
+///
+/// As [`Plain::take`].
+#[inline]
+pub(super) fn take_one(
+    limit: &Limit,
+    caller: &Caller<'_>,
+    now: Timestamp,
+    standings: &mut Standings,
+) -> Result<Option<Answer>, LimitError> {
+    let mut shared = None;
+    let account = limit.account(caller, &mut shared);
+    let Some((tag, quota)) = account else { return Ok(None) };
+    let cost = limit.cost_of(caller);
+    let counter = limit.table().counter(tag, quota, now)?;
+    let asked = Asked { quota, cost, name: limit.shown_name() };
+    Ok(Some(counter.take_and_tell(&asked, now, standings)))
+}
+
+/// What a request asks of a counter that was found.
+struct Asked<'a> {
+    quota: &'a Quota,
+    cost: u64,
+    name: &'a LimitName,
+}
+
+impl Counter<'_> {
+    /// Takes the cost if it fits, and writes to `standings` where the caller of this limit then stands.
+    ///
+    /// Each of the usual algorithms has a road of its own to the end: where roads meet, what is in
+    /// registers has to go to memory and back.
+    #[inline(always)]
+    fn take_and_tell(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
+        match asked.quota.algorithm() {
+            Algorithm::FixedWindow => self.take_fixed(asked, now, standings),
+            Algorithm::Gcra => self.take_gcra(asked, now, standings),
+            _ => self.take_other(asked, now, standings),
+        }
+    }
+
+    #[inline(never)]
+    fn take_fixed(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
+        self.tell_by(Algorithm::FixedWindow, asked, now, standings)
+    }
+
+    #[inline(never)]
+    fn take_gcra(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
+        self.tell_by(Algorithm::Gcra, asked, now, standings)
+    }
+
+    #[inline(never)]
+    fn take_other(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
+        self.tell_by(asked.quota.algorithm(), asked, now, standings)
+    }
+
+    #[inline(always)]
+    fn tell_by(
+        mut self,
+        algorithm: Algorithm,
+        asked: &Asked<'_>,
+        now: Timestamp,
+        standings: &mut Standings,
+    ) -> Answer {
+        let quota = asked.quota.by(algorithm);
+        let decision = self.take_by(&quota, now, asked.cost);
+        drop(self);
+        standings.push_with(|| Standing::after(decision, asked.name, &quota, now));
+        decision.answer
+    }
+}
