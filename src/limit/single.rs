@@ -47,8 +47,7 @@ impl Plain {
             SharedBy::Key => self.table.key().of_key(record.digest()),
         };
         let counter = self.table.counter(Tag::new(hash, &self.quota), &self.quota, now)?;
-        let asked = Asked { quota: &self.quota, cost: self.cost, name: &self.name };
-        Ok(counter.take_and_tell(&asked, now, standings))
+        Ok(counter.take_and_tell(&self.quota, self.cost, now, &self.name, standings))
     }
 }
 
@@ -69,58 +68,69 @@ pub(super) fn take_one(
     let Some((tag, quota)) = account else { return Ok(None) };
     let cost = limit.cost_of(caller);
     let counter = limit.table().counter(tag, quota, now)?;
-    let asked = Asked { quota, cost, name: limit.shown_name() };
-    Ok(Some(counter.take_and_tell(&asked, now, standings)))
-}
-
-/// What a request asks of a counter that was found.
-struct Asked<'a> {
-    quota: &'a Quota,
-    cost: u64,
-    name: &'a LimitName,
+    Ok(Some(counter.take_and_tell(quota, cost, now, limit.shown_name(), standings)))
 }
 
 impl Counter<'_> {
-    /// Takes the cost if it fits, and writes to `standings` where the caller of this limit then stands.
+    /// Takes `cost` if it fits, and writes to `standings` where the caller of this limit then stands.
     ///
     /// Each of the usual algorithms has a road of its own to the end: where roads meet, what is in
     /// registers has to go to memory and back.
     #[inline(always)]
-    fn take_and_tell(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
-        match asked.quota.algorithm() {
-            Algorithm::FixedWindow => self.take_fixed(asked, now, standings),
-            Algorithm::Gcra => self.take_gcra(asked, now, standings),
-            _ => self.take_other(asked, now, standings),
+    fn take_and_tell(
+        self,
+        quota: &Quota,
+        cost: u64,
+        now: Timestamp,
+        name: &LimitName,
+        standings: &mut Standings,
+    ) -> Answer {
+        let by = |algorithm| quota.by(algorithm);
+        match quota.algorithm() {
+            Algorithm::FixedWindow => {
+                self.tell(&by(Algorithm::FixedWindow), cost, now, name, standings)
+            }
+            Algorithm::Gcra => self.tell_gcra(quota, cost, now, name, standings),
+            _ => self.tell_others(quota, cost, now, name, standings),
         }
     }
 
     #[inline(never)]
-    fn take_fixed(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
-        self.tell_by(Algorithm::FixedWindow, asked, now, standings)
+    fn tell_gcra(
+        self,
+        quota: &Quota,
+        cost: u64,
+        now: Timestamp,
+        name: &LimitName,
+        standings: &mut Standings,
+    ) -> Answer {
+        self.tell(&quota.by(Algorithm::Gcra), cost, now, name, standings)
     }
 
     #[inline(never)]
-    fn take_gcra(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
-        self.tell_by(Algorithm::Gcra, asked, now, standings)
-    }
-
-    #[inline(never)]
-    fn take_other(self, asked: &Asked<'_>, now: Timestamp, standings: &mut Standings) -> Answer {
-        self.tell_by(asked.quota.algorithm(), asked, now, standings)
+    fn tell_others(
+        self,
+        quota: &Quota,
+        cost: u64,
+        now: Timestamp,
+        name: &LimitName,
+        standings: &mut Standings,
+    ) -> Answer {
+        self.tell(quota, cost, now, name, standings)
     }
 
     #[inline(always)]
-    fn tell_by(
+    fn tell(
         mut self,
-        algorithm: Algorithm,
-        asked: &Asked<'_>,
+        quota: &Quota,
+        cost: u64,
         now: Timestamp,
+        name: &LimitName,
         standings: &mut Standings,
     ) -> Answer {
-        let quota = asked.quota.by(algorithm);
-        let decision = self.take_by(&quota, now, asked.cost);
+        let decision = self.take_by(quota, now, cost);
         drop(self);
-        standings.push_with(|| Standing::after(decision, asked.name, &quota, now));
+        standings.push_with(move || Standing::after(decision, name, quota, now));
         decision.answer
     }
 }

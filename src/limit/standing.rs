@@ -150,11 +150,15 @@ impl Standings {
         match self.0 {
             // Nothing is there to be dropped, which the compiler does not see.
             Kept::None => std::mem::forget(std::mem::replace(&mut self.0, Kept::One(standing()))),
-            Kept::One(_) | Kept::Many(_) => self.push_another(standing()),
+            Kept::One(_) | Kept::Many(_) => self.push_another(standing),
         }
     }
 
-    fn push_another(&mut self, standing: Standing) {
+    /// It is made here, or the road above would make it before it knows where it is to stay.
+    #[cold]
+    #[inline(never)]
+    fn push_another(&mut self, standing: impl FnOnce() -> Standing) {
+        let standing = standing();
         self.0 = match std::mem::take(&mut self.0) {
             Kept::None => Kept::One(standing),
             Kept::One(first) => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, RateLimiter};
@@ -16,6 +17,8 @@ const MUCH: u32 = 4_000_000_000;
 const WINDOW: Duration = Duration::from_secs(4);
 
 pub(crate) const NONE: &str = "no limit";
+/// The least that can be done to count all requests exactly.
+pub(crate) const NUMBER: &str = "one number, added to";
 /// By the key's name, which is at hand with the record: nothing is copied, and the text is warm.
 pub(crate) const GOVERNOR: &str = "governor, keyed";
 /// By the same as a `String`, as most have it.
@@ -26,9 +29,15 @@ pub(crate) const HAND_GCRA: &str = "at hand, GCRA";
 pub(crate) const TABLE_WINDOW: &str = "by table, fixed window";
 pub(crate) const TABLE_GCRA: &str = "by table, GCRA";
 
+/// In a line of memory of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Line(AtomicU64);
+
 /// What a user does who has governor behind the gate.
 enum Check {
     Nothing,
+    Number(Line),
     Keyed(DefaultKeyedRateLimiter<KeyId>),
     Text(DefaultKeyedRateLimiter<String>),
     Direct(DefaultDirectRateLimiter),
@@ -49,6 +58,7 @@ impl Case {
         let id = principal.and_then(|principal| principal.key_id()).expect("a good key");
         let passes = match &self.check {
             Check::Nothing => true,
+            Check::Number(Line(number)) => number.fetch_add(1, Ordering::Relaxed) < u64::MAX,
             Check::Keyed(limiter) => limiter.check_key(id).is_ok(),
             Check::Text(limiter) => limiter.check_key(&id.as_str().to_owned()).is_ok(),
             Check::Direct(limiter) => limiter.check().is_ok(),
@@ -68,6 +78,7 @@ pub(crate) fn all(world: &World) -> Vec<Case> {
     };
     vec![
         with(NONE, Check::Nothing),
+        with(NUMBER, Check::Number(Line::default())),
         with(GOVERNOR, Check::Keyed(RateLimiter::keyed(theirs()))),
         with(GOVERNOR_TEXT, Check::Text(RateLimiter::keyed(theirs()))),
         with(GOVERNOR_DIRECT, Check::Direct(RateLimiter::direct(theirs()))),
