@@ -111,7 +111,7 @@ impl Authenticator {
             match self.enter(principal, now, told) {
                 Ok(None) => {}
                 Ok(Some(pending)) => return Admission::Counting(pending),
-                Err(busy) => return self.finish(request, principal, Err(busy), now, told),
+                Err(busy) => return self.turn_back(request, principal, busy, now, told),
             }
         }
         let counted = self.count(request, principal, now, &mut told.standings);
@@ -144,14 +144,14 @@ impl Authenticator {
         told: &mut Told,
     ) -> Admission {
         counted.standings.as_slice().iter().for_each(|one| told.standings.push(one.clone()));
-        let counted = match counted.permits {
+        let verdict = match counted.permits {
             None => counted.verdict.map(Ok),
             Some(permits) => {
                 told.permits = permits;
                 self.count(request, principal, now, &mut told.standings)
             }
         };
-        self.follow(request, principal, counted, now, told)
+        self.follow(request, principal, verdict, now, told)
     }
 
     // On the road of every request, where to hand these on costs as much as to look at them.
@@ -166,7 +166,7 @@ impl Authenticator {
     ) -> Admission {
         let limited = match counted {
             Ok(Ok(Verdict::Admitted)) => Ok(()),
-            Ok(Ok(verdict)) => self.limited(verdict, told),
+            Ok(Ok(verdict)) => self.heed(verdict, told),
             Ok(Err(pending)) => return Admission::Counting(pending),
             Err(error) => Err(unavailable(error)),
         };
@@ -184,10 +184,7 @@ impl Authenticator {
     ) -> Admission {
         match limited.and_then(|()| self.judge(request, principal)) {
             Ok(()) => Admission::In,
-            Err(why) => {
-                self.turn_back(request, principal, &why, now, told);
-                Admission::Out(why)
-            }
+            Err(why) => self.turn_back(request, principal, why, now, told),
         }
     }
 
@@ -197,12 +194,13 @@ impl Authenticator {
         &self,
         request: Head<'_>,
         principal: &Principal,
-        why: &Rejection,
+        why: Rejection,
         now: Timestamp,
         told: &mut Told,
-    ) {
+    ) -> Admission {
         told.let_go();
-        self.who(request, Some(principal)).was_refused(why, &self.sampling, now);
+        self.who(request, Some(principal)).was_refused(&why, &self.sampling, now);
+        Admission::Out(why)
     }
 
     fn prove(
@@ -255,15 +253,15 @@ impl Authenticator {
     }
 
     #[cold]
-    fn limited(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
+    fn heed(&self, verdict: Verdict, told: &mut Told) -> Result<(), Rejection> {
         match verdict {
             Verdict::Admitted => Ok(()),
             Verdict::Reserved(holds) => {
                 told.reservation = Some(Reservation::new(*holds, &self.clock));
                 Ok(())
             }
-            Verdict::After(nanos) => Err(limited(Some(Duration::from_nanos(nanos)))),
-            Verdict::Never => Err(limited(None)),
+            Verdict::After(nanos) => Err(too_many(Some(Duration::from_nanos(nanos)))),
+            Verdict::Never => Err(too_many(None)),
         }
     }
 
@@ -276,7 +274,7 @@ impl Authenticator {
     ) -> Result<Option<Pending>, Rejection> {
         let entered = self.concurrency.enter(principal, now, &mut told.standings);
         let entered = entered.map_err(|busy| match busy {
-            Busy::After(wait) => limited(Some(wait)),
+            Busy::After(wait) => too_many(Some(wait)),
             Busy::Unknown(error) => unavailable(error),
         })?;
         Ok(entered.map(|permits| told.permits = permits).err())
@@ -354,7 +352,7 @@ fn is_failure(kind: RejectionKind) -> bool {
 }
 
 #[cold]
-fn limited(wait: Option<Duration>) -> Rejection {
+fn too_many(wait: Option<Duration>) -> Rejection {
     let rejection = Rejection::new(RejectionKind::RateLimited);
     match wait {
         Some(wait) => rejection.with_retry_after(wait),

@@ -85,7 +85,7 @@ fn decide_by_others(quota: &Quota, state: State, now: u64, cost: u64) -> (State,
     decide_by(quota, state, now, cost)
 }
 
-/// The same, where the compiler knows the algorithm of `quota`.
+/// As [`decide`], without its fork: where the compiler knows the algorithm, it leaves the others out.
 #[inline(always)]
 pub(super) fn decide_by(quota: &Quota, state: State, now: u64, cost: u64) -> (State, Decision) {
     let (state, at) = present(quota, state, now);

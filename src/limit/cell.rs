@@ -151,7 +151,7 @@ impl Counter<'_> {
         decision
     }
 
-    /// The same, where the compiler knows the algorithm of `quota`.
+    /// The same without a fork for each algorithm: where the compiler knows it, it leaves the others out.
     #[inline(always)]
     pub(super) fn take_by(&mut self, quota: &Quota, now: Timestamp, cost: u64) -> Decision {
         let (state, decision) = algorithm::decide_by(quota, self.state(), now.as_nanos(), cost);

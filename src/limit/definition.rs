@@ -12,7 +12,7 @@ use super::plans::Plans;
 use super::quota::{Algorithm, Quota};
 use super::reach::Reach;
 use super::remote::Remote;
-use super::single::{Plain, SharedBy};
+use super::single::{Owner, Plain};
 use super::standing::LimitName;
 use super::table::{Lead, Place, Table};
 use crate::{ConfigError, KeyRecord, Principal, Tenant, Timestamp};
@@ -282,18 +282,19 @@ impl Limit {
         Ok(self)
     }
 
-    /// What it comes to if it is counted here, and by nothing that changes.
+    /// What counts requests with keys, if that is kept here and depends on nothing but whose the key is.
     pub(super) fn plain(&self) -> Option<Plain> {
-        let shared_by = match self.sharing {
-            Sharing::Tenant => SharedBy::Tenant,
-            Sharing::Caller => SharedBy::Key,
+        if self.reach.is_some() || self.settled_later || self.remote.is_some() {
+            return None;
+        }
+        let owner = match self.sharing {
+            Sharing::Tenant => Owner::Tenant,
+            Sharing::Caller => Owner::Key,
             Sharing::Address { .. } | Sharing::Custom(_) => return None,
         };
         let Cost::Fixed(cost) = self.cost else { return None };
         let (table, name) = (Arc::clone(&self.table), self.name.clone());
-        let plain = Plain { table, shared_by, quota: self.quota, cost, name };
-        let is_for_all = self.reach.is_none() && self.has_one_quota();
-        (is_for_all && !self.settled_later && self.remote.is_none()).then_some(plain)
+        self.has_one_quota().then(|| Plain { table, owner, quota: self.quota, cost, name })
     }
 
     fn has_one_quota(&self) -> bool {
@@ -398,6 +399,7 @@ impl Limit {
             (Sharing::Tenant | Sharing::Caller, Some(record), _) => {
                 Some(self.table.key().of_key(record.digest()))
             }
+            // Hashed where it stands: in an identity it would be moved first.
             (Sharing::Custom(classify), ..) => {
                 classify(caller).map(|text| self.table.key().of_text(&text))
             }

@@ -1,8 +1,6 @@
 //! All limits of a gate, decided together.
 
 use std::sync::Arc;
-#[cfg(feature = "redis")]
-use std::time::Duration;
 
 use super::algorithm::{Answer, Decision};
 use super::caller::Caller;
@@ -39,8 +37,9 @@ pub(crate) struct Limits {
     order: Arc<[usize]>,
     /// There if one of them is counted elsewhere.
     remote: Option<Remote>,
-    /// There if it is the only one.
+    /// There if the only limit is one.
     plain: Option<Arc<Plain>>,
+    /// To the counters that are found by a key's digest alone.
     leads: Arc<[Lead]>,
 }
 
@@ -94,7 +93,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// When a counter can't be used: nothing is known then, and nothing was counted.
+    /// When it can't be counted: nothing was counted then.
     #[inline(always)]
     pub(crate) fn count(
         &self,
@@ -253,11 +252,6 @@ impl Claim<'_> {
 }
 
 impl Verdict {
-    #[cfg(feature = "redis")]
-    pub(super) fn after(wait: Duration) -> Self {
-        Self::After(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
-    }
-
     /// Nothing was taken, and so nothing is held, of a request that is denied.
     pub(super) fn holding(self, holds: Holds) -> Self {
         match self {

@@ -131,8 +131,8 @@ impl Shard {
     #[inline]
     pub(super) fn await_tag(&self, tag: Tag) {
         let cell = self.slab.cell(home(tag, self.slab.size()));
-        // Compilers keep atomic loads. Kept in a place of its own (`black_box`), what is read would hold
-        // up who reads beside that place.
+        // LLVM keeps an atomic load of which nobody needs the value; if it did not, only the head start
+        // would be lost. `black_box` stores it, and a wider load beside it would wait for that store.
         let _ = cell.map(Cell::tag);
     }
 

@@ -11,20 +11,20 @@ use super::standing::{LimitName, Standing, Standings};
 use super::table::Table;
 use crate::{KeyRecord, Timestamp};
 
-/// A limit that asks of a key's record for nothing but a name, with all that can be known of it before
-/// the first request: what others may have, a plain one need not be asked for.
+/// A limit that needs of a key's record only whose it is: what others may depend on is not looked up for
+/// each request.
 #[derive(Debug)]
 pub(super) struct Plain {
     pub(super) table: Arc<Table>,
-    pub(super) shared_by: SharedBy,
+    pub(super) owner: Owner,
     pub(super) quota: Quota,
     pub(super) cost: u64,
     pub(super) name: LimitName,
 }
 
-/// Whom a record names.
+/// Whose a count is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum SharedBy {
+pub(super) enum Owner {
     Tenant,
     Key,
 }
@@ -42,9 +42,9 @@ impl Plain {
         now: Timestamp,
         standings: &mut Standings,
     ) -> Result<Answer, LimitError> {
-        let hash = match self.shared_by {
-            SharedBy::Tenant => record.tenant().name_hash(),
-            SharedBy::Key => self.table.key().of_key(record.digest()),
+        let hash = match self.owner {
+            Owner::Tenant => record.tenant().name_hash(),
+            Owner::Key => self.table.key().of_key(record.digest()),
         };
         let counter = self.table.counter(Tag::new(hash, &self.quota), &self.quota, now)?;
         Ok(counter.take_and_tell(&self.quota, self.cost, now, &self.name, standings))
@@ -85,10 +85,9 @@ impl Counter<'_> {
         name: &LimitName,
         standings: &mut Standings,
     ) -> Answer {
-        let by = |algorithm| quota.by(algorithm);
         match quota.algorithm() {
             Algorithm::FixedWindow => {
-                self.tell(&by(Algorithm::FixedWindow), cost, now, name, standings)
+                self.tell(&quota.by(Algorithm::FixedWindow), cost, now, name, standings)
             }
             Algorithm::Gcra => self.tell_gcra(quota, cost, now, name, standings),
             _ => self.tell_others(quota, cost, now, name, standings),

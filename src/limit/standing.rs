@@ -104,9 +104,7 @@ impl Standing {
             reset_after: Duration::ZERO,
         }
     }
-}
 
-impl Standing {
     /// Where a caller stands after a decision at `now`.
     #[inline(always)]
     pub(super) fn after(
@@ -155,7 +153,6 @@ impl Standings {
     }
 
     /// It is made here, or the road above would make it before it knows where it is to stay.
-    #[cold]
     #[inline(never)]
     fn push_another(&mut self, standing: impl FnOnce() -> Standing) {
         let standing = standing();

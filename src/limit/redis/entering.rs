@@ -60,12 +60,16 @@ pub(crate) fn enter(turns: Vec<Turn>, here: Vec<running::Permit>) -> Pending {
     Box::pin(async move {
         let mut entering = Entering::default();
         let verdict = entering.run(&turns).await;
-        let verdict = verdict.map(|wait| wait.map_or(Verdict::Admitted, Verdict::after));
+        let verdict = verdict.map(|wait| wait.map_or(Verdict::Admitted, after));
         let Entering { permits, standings } = entering;
         let is_let = matches!(verdict, Ok(Verdict::Admitted));
         let permits = is_let.then(|| Permits::new(here, permits));
         Counted { verdict, standings, permits }
     })
+}
+
+fn after(wait: Duration) -> Verdict {
+    Verdict::After(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// What servers have said so far. Permits go back when it is dropped.

@@ -82,12 +82,12 @@ fn limits(all: impl IntoIterator<Item = Limit>) -> Limits {
     Limits::new(all).unwrap()
 }
 
-/// A verdict, and where its caller stands.
 /// An address that is not known.
 fn nowhere() -> ClientAddress {
     ClientAddress::peer_from(|_| None)
 }
 
+/// A verdict, and where its caller stands.
 struct Taken {
     verdict: Verdict,
     standings: Standings,

@@ -104,20 +104,22 @@ proptest! {
 
     #[test]
     fn a_plain_limit_counts_as_one_that_might_look_at_more_of_the_request(
-        quota in any_quota(),
+        quota in any_window(),
         by_key in any::<bool>(),
         cost in 0..4_u64,
-        calls in prop::collection::vec((0..SECOND, 0..2_usize), 1..80),
+        calls in prop::collection::vec((0..SECOND, any::<bool>(), 0..2_usize), 1..80),
     ) {
         let cost = cost.min(quota.limit());
         let sharing = if by_key { Limit::per_key } else { Limit::per_tenant };
-        let plain = limits([sharing(quota).cost(cost)]);
-        let asking = limits([sharing(quota).cost_by(move |_| cost).plan("other", quota)]);
+        let gates = [
+            limits([sharing(quota).cost(cost)]),
+            limits([sharing(quota).cost_by(move |_| cost)]),
+        ];
         let callers = [key("k0", "acme"), key("k1", "acme")];
         let mut now = NOON;
-        for (step, who) in calls {
-            now += step / 4;
-            let [plain, asking] = [&plain, &asking].map(|gate| take(gate, &callers[who], at(now)));
+        for (step, back, who) in calls {
+            now = if back { now - step / 8 } else { now + step / 4 };
+            let [plain, asking] = gates.each_ref().map(|gate| take(gate, &callers[who], at(now)));
             prop_assert_eq!(plain.is_admitted(), asking.is_admitted());
             prop_assert_eq!(plain.retry_after(), asking.retry_after());
             prop_assert_eq!(plain.standings, asking.standings);
