@@ -129,6 +129,7 @@ impl Authenticator {
             Nobody::Open => Ok(()),
             Nobody::Anonymous => self.pass_anonymous(request).map_err(Rejection::from),
             Nobody::Refused(kind) => Err(kind.into()),
+            Nobody::Untrusted(error) => Err(error.into()),
             Nobody::Rejected(rejection) => Err(*rejection),
         };
         judged.map(|()| None).map_err(|why| self.refuse(request, why, None, now))

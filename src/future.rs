@@ -10,8 +10,9 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::Rejection;
 use crate::body::GateBody;
-use crate::gate::{Counting, Exit, Gate, Passage, Refusal};
+use crate::gate::{Counting, Exit, Gate, Passage};
 use crate::outcome::Question;
 
 pin_project! {
@@ -32,7 +33,7 @@ pin_project! {
         Asking { question: Question, held: Option<Box<(Request<Req>, S)>> },
         Counting { counting: Option<Box<Counting>>, held: Option<Box<(Request<Req>, S)>> },
         Calling { #[pin] future: F, exit: Exit },
-        Refused { refusal: Option<Refusal> },
+        Refused { why: Option<Rejection>, exit: Exit },
     }
 }
 
@@ -70,8 +71,8 @@ where
     }
 
     #[inline(never)]
-    pub(crate) fn refused(gate: &Arc<Gate>, refusal: Refusal) -> Self {
-        Self { state: State::Refused { refusal: Some(refusal) }, gate: Arc::clone(gate) }
+    pub(crate) fn refused(gate: &Arc<Gate>, why: Rejection, exit: Exit) -> Self {
+        Self { state: State::Refused { why: Some(why), exit }, gate: Arc::clone(gate) }
     }
 }
 
@@ -85,7 +86,7 @@ where
                 let (request, mut inner) = *held;
                 Self::Calling { future: inner.call(request), exit }
             }
-            Passage::Out(refusal) => Self::Refused { refusal: Some(refusal) },
+            Passage::Out(why) => Self::Refused { why: Some(why), exit },
             Passage::Counting(counting) => {
                 Self::Counting { counting: Some(counting), held: Some(held) }
             }
@@ -102,12 +103,16 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let this = self.as_mut().project();
-            if let StateProjected::Calling { future, exit } = this.state.project() {
-                let response = ready!(future.poll(cx)?);
-                return Poll::Ready(Ok(this.gate.let_out(response, exit)));
-            }
-            if let Some(refusal) = ready!(self.as_mut().poll_passage(cx)) {
-                return Poll::Ready(Ok(refusal.map(GateBody::refusal)));
+            match this.state.project() {
+                StateProjected::Calling { future, exit } => {
+                    let response = ready!(future.poll(cx)?);
+                    return Poll::Ready(Ok(this.gate.let_out(response, exit)));
+                }
+                StateProjected::Refused { why, exit } => {
+                    let why = why.take().expect(POLLED);
+                    return Poll::Ready(Ok(this.gate.refuse(why, exit)));
+                }
+                _ => ready!(self.as_mut().poll_passage(cx)),
             }
         }
     }
@@ -117,9 +122,9 @@ impl<S, Req> ResponseFuture<S, Req>
 where
     S: Service<Request<Req>>,
 {
-    /// Goes as far as the inner service, or to a refusal.
+    /// Takes a step, until the inner service is called or nobody is let in.
     #[inline(never)]
-    fn poll_passage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Refusal>> {
+    fn poll_passage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let next = match this.state.as_mut().project() {
             StateProjected::Asking { question, held } => {
@@ -138,13 +143,12 @@ where
                 let passage = gate.conclude(&mut held.0, counting, counted, gate.now(), &mut exit);
                 State::after(passage, exit, held)
             }
-            StateProjected::Calling { .. } => return Poll::Ready(None),
-            StateProjected::Refused { refusal } => {
-                return Poll::Ready(Some(refusal.take().expect(POLLED)));
+            StateProjected::Calling { .. } | StateProjected::Refused { .. } => {
+                return Poll::Ready(());
             }
         };
         this.state.set(next);
-        Poll::Ready(None)
+        Poll::Ready(())
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a request meets on its way in, and its answer on the way out.
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Request, Response};
 
@@ -25,12 +24,10 @@ pub(crate) struct Gate {
 #[derive(Clone, Copy)]
 pub(crate) struct OpenPreflight;
 
-pub(crate) type Refusal = Response<Bytes>;
-
 /// Where a request's road leads: in, or out again.
 pub(crate) enum Passage {
     In,
-    Out(Refusal),
+    Out(Rejection),
     /// Not known yet: somebody else counts.
     Counting(Box<Counting>),
 }
@@ -97,7 +94,7 @@ impl Gate {
         let head = Head::from(&*request);
         match self.authenticator.admit(head, &principal, now, &mut exit.told) {
             Admission::In => self.let_in(request, principal, exit),
-            Admission::Out(why) => self.turn_away(head, why, &exit.told),
+            Admission::Out(why) => turn_away(head, why, exit),
             Admission::Counting(pending) => wait_for(pending, principal, &mut exit.told),
         }
     }
@@ -113,7 +110,7 @@ impl Gate {
         let head = Head::from(&*request);
         match self.authenticator.admit_nobody(head, nobody, now) {
             Ok(_) => self.let_nobody_in(request, exit),
-            Err(why) => self.turn_away(head, why, &exit.told),
+            Err(why) => turn_away(head, why, exit),
         }
     }
 
@@ -131,7 +128,7 @@ impl Gate {
         let head = Head::from(&*request);
         match self.authenticator.conclude(head, &principal, counted, now, &mut exit.told) {
             Admission::In => self.let_in(request, principal, exit),
-            Admission::Out(why) => self.turn_away(head, why, &exit.told),
+            Admission::Out(why) => turn_away(head, why, exit),
             Admission::Counting(pending) => wait_for(pending, principal, &mut exit.told),
         }
     }
@@ -178,27 +175,27 @@ impl Gate {
         self.stripped.iter().for_each(|name| drop(headers.remove(name)));
     }
 
-    #[cold]
-    fn turn_away(&self, head: Head<'_>, why: Rejection, told: &Told) -> Passage {
-        let wire = Wire::of(head.method, head.headers);
-        let mut refusal = self.refusals.respond(why, &told.standings, wire);
-        deprecate(told.deprecation.as_deref(), refusal.headers_mut());
-        Passage::Out(refusal)
+    /// The answer to a request that was turned away. It is made where it is to stay: a response is
+    /// large, and what has just been written takes long to be moved.
+    #[inline(never)]
+    pub(crate) fn refuse<B>(&self, why: Rejection, exit: &Exit) -> Response<GateBody<B>> {
+        let mut refusal = self.refusals.respond(why, &exit.told.standings, exit.wire);
+        deprecate(exit.told.deprecation.as_deref(), refusal.headers_mut());
+        refusal.map(GateBody::refusal)
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.
     pub(crate) fn let_out<B>(
         &self,
-        response: Response<B>,
+        mut response: Response<B>,
         exit: &mut Exit,
     ) -> Response<GateBody<B>> {
         match Refusals::pending(response.extensions()).cloned() {
             Some(why) => self.refuse_late(response, why, exit),
             None => {
-                let permits = std::mem::take(&mut exit.told.permits);
-                let mut response = response.map(|body| GateBody::running(body, permits));
                 self.complete(response.headers_mut(), exit);
-                response
+                let permits = std::mem::take(&mut exit.told.permits);
+                response.map(|body| GateBody::running(body, permits))
             }
         }
     }
@@ -224,6 +221,12 @@ impl Gate {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
     }
+}
+
+#[cold]
+fn turn_away(head: Head<'_>, why: Rejection, exit: &mut Exit) -> Passage {
+    exit.wire = Wire::of(head.method, head.headers);
+    Passage::Out(why)
 }
 
 #[inline(never)]

@@ -118,7 +118,7 @@ fn ask_tenant(
 ) -> Identity {
     let token = match verified {
         Ok(token) => token,
-        Err(error) => return Identity::Known(Nobody::from(Rejection::from(error)).into()),
+        Err(error) => return Identity::Known(Nobody::Untrusted(error).into()),
     };
     let Some(directory) = directory else {
         let tenant = token.named_tenant().cloned();

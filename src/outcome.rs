@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::jwt::JwtError;
 use crate::limit::{Pending, Permits, Reservation, Standings};
 use crate::render::Deprecation;
 use crate::store::StoreError;
@@ -59,6 +60,8 @@ pub(crate) enum Nobody {
     Anonymous,
     /// The credential proves nobody.
     Refused(RejectionKind),
+    /// So does the token.
+    Untrusted(JwtError),
     Rejected(Box<Rejection>),
 }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::jwt::VerifiedToken;
 use crate::key::{KeyId, KeyRecord};
+use crate::policy::Met;
 use crate::{Environment, Policy, Rejection, Scope, Tenant, TenantId};
 
 /// How a caller proved who it is.
@@ -111,6 +112,14 @@ impl Principal {
         match &self.0 {
             Proof::Key(record) => record.access().grants(needed),
             Proof::Token(token, _) => token.grants(needed),
+        }
+    }
+
+    /// What was found of its scopes before.
+    pub(crate) fn met(&self) -> &Met {
+        match &self.0 {
+            Proof::Key(record) => record.met(),
+            Proof::Token(token, _) => token.met(),
         }
     }
 

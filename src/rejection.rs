@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::jwt::JwtError;
 use crate::render::Needed;
 use crate::store::StoreError;
 
@@ -147,9 +148,17 @@ pub struct Rejection {
     reset_secs: Option<NonZeroU32>,
     retry_after: Option<Duration>,
     scopes: Option<Arc<Needed>>,
-    source: Option<Arc<dyn Error + Send + Sync>>,
+    cause: Option<Cause>,
     /// A gate has given its answer a form, which an outer gate leaves alone.
     answered: bool,
+}
+
+/// What a [`Rejection`] is for, which no client sees.
+#[derive(Clone, Debug)]
+pub(crate) enum Cause {
+    /// In place: there are as many bad tokens as somebody likes to send.
+    Token(JwtError),
+    Other(Arc<dyn Error + Send + Sync>),
 }
 
 impl Rejection {
@@ -160,7 +169,7 @@ impl Rejection {
             reset_secs: None,
             retry_after: None,
             scopes: None,
-            source: None,
+            cause: None,
             answered: false,
         }
     }
@@ -190,7 +199,12 @@ impl Rejection {
     /// The same with its private cause, which no client sees.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into().into());
+        self.cause = Some(Cause::Other(source.into().into()));
+        self
+    }
+
+    pub(crate) fn caused_by(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
         self
     }
 
@@ -271,7 +285,7 @@ impl fmt::Debug for Rejection {
         f.debug_struct("Rejection")
             .field("kind", &self.kind)
             .field("retry_after", &self.retry_after)
-            .field("source", &self.source)
+            .field("source", &self.source())
             .finish_non_exhaustive()
     }
 }
@@ -284,6 +298,9 @@ impl fmt::Display for Rejection {
 
 impl Error for Rejection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        match self.cause.as_ref()? {
+            Cause::Token(error) => Some(error),
+            Cause::Other(error) => Some(&**error),
+        }
     }
 }

@@ -55,7 +55,7 @@ where
             Identity::Known(answer) => match self.gate.decide(&mut request, answer, now, &mut exit)
             {
                 Passage::In => ResponseFuture::calling(&self.gate, self.inner.call(request), exit),
-                Passage::Out(refusal) => ResponseFuture::refused(&self.gate, refusal),
+                Passage::Out(why) => ResponseFuture::refused(&self.gate, why, exit),
                 Passage::Counting(counting) => {
                     let inner = self.take_ready();
                     ResponseFuture::counting(&self.gate, counting, request, inner)

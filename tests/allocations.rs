@@ -210,3 +210,14 @@ fn a_token_verified_anew_allocates_for_its_claims_and_its_tenant_besides() {
     assert_eq!(added_for_token(&new, 0), EXTENSION + CLAIMS);
     assert_eq!(added_for_token(&new.with_tenant("acme"), 0), EXTENSION + CLAIMS + TENANT);
 }
+
+#[test]
+fn a_token_with_a_bad_signature_allocates_for_the_answer_alone() {
+    let issuer = issuer();
+    let token = issuer.issue(&NewToken::new("user-7"), SystemClock::new().now()).unwrap();
+    let (signed, _) = token.reveal().rsplit_once('.').unwrap();
+    let forged = bearer(&format!("{signed}.{}", "A".repeat(43)));
+    let mut gate = AuthLayer::tokens_only(issuer.verifier().build().unwrap()).layer(Hello);
+    let added = added(&mut gate, Some(&forged), false, StatusCode::UNAUTHORIZED);
+    assert_eq!(added, HEADERS + EXTENSION);
+}

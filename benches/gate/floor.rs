@@ -75,7 +75,7 @@ pub(crate) struct Standing {
 enum Refusal {
     Unknown,
     Missing,
-    Scope,
+    Scope(Option<Standing>),
     Limited(Standing, u64),
 }
 
@@ -141,10 +141,11 @@ impl<S> Floor<S> {
         if now >= record.expires {
             return Err(Refusal::Unknown);
         }
-        if !record.scopes.iter().any(|scope| scope == self.needed) {
-            return Err(Refusal::Scope);
-        }
+        // A request that is refused for its scope counts, too.
         let standing = count(&record, now)?;
+        if !record.scopes.iter().any(|scope| scope == self.needed) {
+            return Err(Refusal::Scope(self.with_headers.then_some(standing)));
+        }
         Ok((record, standing))
     }
 }
@@ -153,7 +154,7 @@ fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
     let (status, body): (_, &'static str) = match refusal {
         Refusal::Unknown => (StatusCode::UNAUTHORIZED, r#"{"error":"invalid_api_key"}"#),
         Refusal::Missing => (StatusCode::UNAUTHORIZED, r#"{"error":"missing_api_key"}"#),
-        Refusal::Scope => (StatusCode::FORBIDDEN, r#"{"error":"insufficient_permissions"}"#),
+        Refusal::Scope(_) => (StatusCode::FORBIDDEN, r#"{"error":"insufficient_permissions"}"#),
         Refusal::Limited(..) => {
             (StatusCode::TOO_MANY_REQUESTS, r#"{"error":"rate_limit_exceeded"}"#)
         }
@@ -172,6 +173,9 @@ fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
             let challenge = HeaderValue::from_static("Bearer realm=\"api\"");
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
+    }
+    if let Refusal::Scope(Some(standing)) = refusal {
+        announce(standing, headers);
     }
     response
 }

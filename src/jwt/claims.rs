@@ -10,7 +10,7 @@ use super::json::{EXP, IAT, JsonError, NBF, Name, NoText, Object, Value};
 use super::profile::Profile;
 use super::text::Text;
 use super::token::{Facts, VerifiedToken};
-use crate::policy::{is_scope_byte, is_scope_token};
+use crate::policy::{Met, is_scope_byte, is_scope_token};
 use crate::{Tenant, Timestamp};
 
 /// What the claims of one issuer's tokens must be.
@@ -64,6 +64,7 @@ impl Rules {
             tenant: self.tenant(&claims)?,
             scope: self.scope(&claims, json)?,
             scopes: OnceLock::new(),
+            met: Met::default(),
             id: text(text_of(&claims, JTI, "jti is not text")?),
             session: text(text_of(&claims, SID, "sid is not text")?),
             expires: claims.date(EXP).ok_or(JwtError::claims("exp is absent"))?,

@@ -1,18 +1,26 @@
 //! Why a token was refused.
 
 use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::rejection::Cause;
 use crate::{Rejection, RejectionKind};
 
-/// A token that was refused, and the rule that it broke.
+/// A token that was refused, and the rule that it broke. Cheap to clone.
 ///
 /// Its texts, those of its source too, are fixed: they hold nothing of the token.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
+#[derive(Clone, Debug)]
 pub struct JwtError {
     kind: JwtErrorKind,
     reason: &'static str,
+    /// Most have none, so that a bad token costs no allocation.
+    more: Option<Arc<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
     source: Option<Box<dyn Error + Send + Sync>>,
     retry_after: Option<Duration>,
 }
@@ -45,13 +53,13 @@ pub enum JwtErrorKind {
 
 impl JwtError {
     pub(crate) const fn new(kind: JwtErrorKind, reason: &'static str) -> Self {
-        Self { kind, reason, source: None, retry_after: None }
+        Self { kind, reason, more: None }
     }
 
     /// Keys may be there after `wait`.
-    pub(crate) const fn unavailable(reason: &'static str, wait: Duration) -> Self {
-        let kind = JwtErrorKind::KeysUnavailable;
-        Self { kind, reason, source: None, retry_after: Some(wait) }
+    pub(crate) fn unavailable(reason: &'static str, wait: Duration) -> Self {
+        let more = More { source: None, retry_after: Some(wait) };
+        Self { more: Some(Arc::new(more)), ..Self::new(JwtErrorKind::KeysUnavailable, reason) }
     }
 
     pub(crate) const fn malformed(reason: &'static str) -> Self {
@@ -62,9 +70,13 @@ impl JwtError {
         Self::new(JwtErrorKind::Claims, reason)
     }
 
-    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
+    pub(crate) fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let more = More { source: Some(source.into()), retry_after: self.retry_after() };
+        Self { more: Some(Arc::new(more)), ..self }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.more.as_ref().and_then(|more| more.retry_after)
     }
 
     /// True if other keys might be those of the token.
@@ -75,6 +87,19 @@ impl JwtError {
     /// Which step refused the token.
     pub const fn kind(&self) -> JwtErrorKind {
         self.kind
+    }
+}
+
+impl fmt::Display for JwtError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+impl Error for JwtError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.more.as_ref()?.source.as_deref()?;
+        Some(source)
     }
 }
 
@@ -90,10 +115,10 @@ impl From<JwtError> for Rejection {
             }
             _ => RejectionKind::TokenInvalid,
         };
-        let rejection = Self::new(kind);
-        match error.retry_after {
-            Some(wait) => rejection.with_retry_after(wait).with_source(error),
-            None => rejection.with_source(error),
-        }
+        let rejection = match error.retry_after() {
+            Some(wait) => Self::new(kind).with_retry_after(wait),
+            None => Self::new(kind),
+        };
+        rejection.caused_by(Cause::Token(error))
     }
 }

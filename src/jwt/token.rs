@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::algorithm::Algorithm;
 use super::text::Text;
-use crate::policy::grants_any;
+use crate::policy::{Met, grants_any};
 use crate::{Scope, ScopeSet, Tenant, TenantId, Timestamp};
 
 /// What a verified token says. Cheap to clone.
@@ -26,6 +26,7 @@ pub(crate) struct Facts {
     /// Space-separated, and nothing but scopes.
     pub(crate) scope: Option<Text>,
     pub(crate) scopes: OnceLock<ScopeSet>,
+    pub(crate) met: Met,
     pub(crate) issuer: Option<Text>,
     pub(crate) expires: Timestamp,
     pub(crate) not_before: Option<Timestamp>,
@@ -49,6 +50,7 @@ impl VerifiedToken {
             tenant: None,
             scope: None,
             scopes: OnceLock::new(),
+            met: Met::default(),
             issuer: None,
             expires: Timestamp::MAX,
             not_before: None,
@@ -92,6 +94,10 @@ impl VerifiedToken {
     /// True when one of the scopes grants `needed`.
     pub fn grants(&self, needed: &Scope) -> bool {
         grants_any(self.scope(), needed)
+    }
+
+    pub(crate) fn met(&self) -> &Met {
+        &self.0.met
     }
 
     fn scope(&self) -> &str {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Environment, KeyDigest, RotationPolicy};
 use crate::limit::Quota;
-use crate::policy::canonical;
+use crate::policy::{Met, canonical};
 use crate::{Access, ScopeSet, Tenant, Timestamp};
 
 /// Names a key in logs, listings and URLs; not a secret.
@@ -84,6 +84,8 @@ pub struct KeyRecord {
     tenant: Arc<Tenant>,
     environment: Environment,
     access: Access,
+    /// Of that access.
+    met: Met,
     created: Timestamp,
     expires: Option<Timestamp>,
     status: KeyStatus,
@@ -106,6 +108,7 @@ impl KeyRecord {
             tenant: tenant.into(),
             environment: Environment::Live,
             access: ScopeSet::default().into(),
+            met: Met::default(),
             created: Timestamp::EPOCH,
             expires: None,
             status: KeyStatus::Active,
@@ -143,7 +146,7 @@ impl KeyRecord {
     /// What the key may do.
     #[must_use]
     pub fn with_access(mut self, access: impl Into<Access>) -> Self {
-        self.access = access.into();
+        (self.access, self.met) = (access.into(), Met::default());
         self
     }
 
@@ -253,6 +256,10 @@ impl KeyRecord {
     /// What it may do.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    pub(crate) fn met(&self) -> &Met {
+        &self.met
     }
 
     /// When it was made.

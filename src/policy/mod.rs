@@ -2,6 +2,7 @@
 
 pub mod address;
 mod forwarded;
+mod met;
 mod origin;
 mod paths;
 mod requirement;
@@ -10,6 +11,7 @@ mod scope;
 
 pub(crate) use address::canonical;
 pub use address::{ClientAddress, ForwardingHeader, PeerAddr};
+pub(crate) use met::Met;
 pub use origin::SameOrigin;
 pub(crate) use paths::Paths;
 pub use requirement::Policy;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::met::PolicyNumber;
 use crate::principal::Method;
 use crate::render::Needed;
 use crate::{ConfigError, Principal, Rejection, RejectionKind, Scope};
@@ -32,7 +33,7 @@ enum Scopes {
     /// Nobody.
     Nobody,
     /// Whoever holds all scopes of one of the groups.
-    Groups { groups: Vec<Vec<Scope>>, needed: Arc<Needed> },
+    Groups { number: PolicyNumber, groups: Vec<Vec<Scope>>, needed: Arc<Needed> },
 }
 
 impl Policy {
@@ -103,10 +104,8 @@ impl Policy {
 
     fn of(groups: Vec<Vec<Scope>>) -> Self {
         let needed = groups.first().map_or_else(Arc::default, |group| listed(group));
-        Self {
-            scopes: Scopes::Groups { groups, needed: Arc::new(Needed::new(needed)) },
-            method: None,
-        }
+        let (number, needed) = (PolicyNumber::new(), Arc::new(Needed::new(needed)));
+        Self { scopes: Scopes::Groups { number, groups, needed }, method: None }
     }
 
     /// Judges `principal`.
@@ -122,10 +121,14 @@ impl Policy {
         match &self.scopes {
             Scopes::Any => Ok(()),
             Scopes::Nobody => Err(RejectionKind::NotPermitted.into()),
-            Scopes::Groups { groups, .. } if groups.iter().any(|group| holds(principal, group)) => {
-                Ok(())
+            Scopes::Groups { number, groups, needed } => {
+                let holds_one = || groups.iter().any(|group| holds(principal, group));
+                if principal.met().meets(*number, holds_one) {
+                    Ok(())
+                } else {
+                    Err(lacking(needed))
+                }
             }
-            Scopes::Groups { needed, .. } => Err(lacking(needed)),
         }
     }
 }
