@@ -7,9 +7,13 @@
 //! ```
 //! use keygate::limit::Reservation;
 //! use keygate::{Policy, Principal, Rejection};
+//! use std::sync::LazyLock;
+//!
+//! static MAY_EXPORT: LazyLock<Policy> =
+//!     LazyLock::new(|| Policy::any_of(["export", "admin"]).expect("two scopes"));
 //!
 //! async fn export(caller: Principal) -> Result<String, Rejection> {
-//!     caller.require(&Policy::any_of(["export", "admin"]).unwrap())?;
+//!     caller.require(&MAY_EXPORT)?;
 //!     Ok(format!("for {}", caller.subject()))
 //! }
 //!

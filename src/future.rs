@@ -122,7 +122,7 @@ impl<S, Req> ResponseFuture<S, Req>
 where
     S: Service<Request<Req>>,
 {
-    /// Takes a step, until the inner service is called or nobody is let in.
+    /// Takes one step towards the inner service or a refusal.
     #[inline(never)]
     fn poll_passage(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();

@@ -175,13 +175,14 @@ impl Gate {
         self.stripped.iter().for_each(|name| drop(headers.remove(name)));
     }
 
-    /// The answer to a request that was turned away. It is made where it is to stay: a response is
-    /// large, and what has just been written takes long to be moved.
+    /// The answer to a request that was turned away. It is made when it is asked for: a response is
+    /// large, and takes long to be handed on.
     #[inline(never)]
     pub(crate) fn refuse<B>(&self, why: Rejection, exit: &Exit) -> Response<GateBody<B>> {
-        let mut refusal = self.refusals.respond(why, &exit.told.standings, exit.wire);
-        deprecate(exit.told.deprecation.as_deref(), refusal.headers_mut());
-        refusal.map(GateBody::refusal)
+        let (mut parts, ()) = Response::new(()).into_parts();
+        let body = self.refusals.fill(&mut parts, why, &exit.told.standings, exit.wire);
+        deprecate(exit.told.deprecation.as_deref(), &mut parts.headers);
+        Response::from_parts(parts, GateBody::refusal(body))
     }
 
     /// Completes the inner service's answer, or gives its form to a refusal from inside.

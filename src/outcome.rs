@@ -48,6 +48,8 @@ pub(crate) enum Answer {
     Nobody(Nobody),
 }
 
+const _: () = assert!(size_of::<Answer>() <= 4 * size_of::<u64>(), "every request hands it on");
+
 /// Whether the credential stood in `Authorization`, of which shared caches know (RFC 9111 section
 /// 3.5).
 pub(crate) type InAuthorization = bool;
@@ -60,8 +62,9 @@ pub(crate) enum Nobody {
     Anonymous,
     /// The credential proves nobody.
     Refused(RejectionKind),
-    /// So does the token.
+    /// The token proves nobody, for this reason.
     Untrusted(JwtError),
+    /// Neither is the credential's fault.
     Rejected(Box<Rejection>),
 }
 

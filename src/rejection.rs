@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::jwt::JwtError;
+use crate::jwt::{JwtError, JwtErrorKind};
 use crate::render::Needed;
 use crate::store::StoreError;
 
@@ -154,8 +154,8 @@ pub struct Rejection {
 }
 
 /// What a [`Rejection`] is for, which no client sees.
-#[derive(Clone, Debug)]
-pub(crate) enum Cause {
+#[derive(Clone)]
+enum Cause {
     /// In place: there are as many bad tokens as somebody likes to send.
     Token(JwtError),
     Other(Arc<dyn Error + Send + Sync>),
@@ -200,11 +200,6 @@ impl Rejection {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(Cause::Other(source.into().into()));
-        self
-    }
-
-    pub(crate) fn caused_by(mut self, cause: Cause) -> Self {
-        self.cause = Some(cause);
         self
     }
 
@@ -277,6 +272,23 @@ impl From<StoreError> for Rejection {
     /// [`Unavailable`](RejectionKind::Unavailable), whatever went wrong: the client can't mend it.
     fn from(error: StoreError) -> Self {
         Self::new(RejectionKind::Unavailable).with_source(error)
+    }
+}
+
+impl From<JwtError> for Rejection {
+    /// [`TokenExpired`](RejectionKind::TokenExpired) for an otherwise good token whose time has
+    /// passed, [`Unavailable`](RejectionKind::Unavailable) where it can't be told whether the token is
+    /// good, else [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
+    fn from(error: JwtError) -> Self {
+        let kind = match error.kind() {
+            JwtErrorKind::Expired => RejectionKind::TokenExpired,
+            JwtErrorKind::KeysUnavailable | JwtErrorKind::RevocationsUnavailable => {
+                RejectionKind::Unavailable
+            }
+            _ => RejectionKind::TokenInvalid,
+        };
+        let (retry_after, cause) = (error.retry_after(), Some(Cause::Token(error)));
+        Self { retry_after, cause, ..Self::new(kind) }
     }
 }
 

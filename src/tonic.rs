@@ -5,12 +5,16 @@
 //!
 //! ```
 //! use keygate::{Policy, Principal, Rejection, RejectionKind};
+//! use std::sync::LazyLock;
 //! use tonic::{Request, Response, Status};
+//!
+//! static MAY_GREET: LazyLock<Policy> =
+//!     LazyLock::new(|| Policy::all_of(["greet"]).expect("a scope"));
 //!
 //! async fn say_hello(request: Request<()>) -> Result<Response<String>, Status> {
 //!     let caller = request.extensions().get::<Principal>();
 //!     let caller = caller.ok_or(Rejection::new(RejectionKind::MissingCredential))?;
-//!     caller.require(&Policy::all_of(["greet"]).unwrap())?;
+//!     caller.require(&MAY_GREET)?;
 //!     Ok(Response::new(format!("hello {}", caller.subject())))
 //! }
 //! # let _ = say_hello;

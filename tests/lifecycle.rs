@@ -13,11 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use common::{NOW, bearer, clock, gate, refusal, subject, wait};
-use keygate::RejectionKind::{KeyExpired, KeyInactive, KeyInvalid};
+use keygate::RejectionKind::{InsufficientScope, KeyExpired, KeyInactive, KeyInvalid};
 use keygate::store::{Action, AuditEvent, KeyAdmin, KeyFilter, MemoryStore};
 use keygate::{
     Access, Environment, Issued, KeyDigest, KeyFormat, KeyId, KeyRecord, KeyStatus, Keys,
-    KeysError, NewKey, Quota, RotationPolicy, Scope, ScopeSet, Tenant, TenantId,
+    KeysError, NewKey, Policy, Quota, RotationPolicy, Scope, ScopeSet, Tenant, TenantId,
 };
 use life::{DAY, Faulty, TROUBLE, acme, keys};
 use proptest::prelude::*;
@@ -109,6 +109,19 @@ fn the_secret_is_nowhere_but_in_the_answer() {
     let printed = format!("{issued:?} {listed:?} {:?} {keys:?} {:?}", events(&keys), keys.by("x"));
     assert!(!printed.contains(&secret) && !printed.contains(&secret[20..]), "{printed}");
     assert!(printed.contains("[redacted]"));
+}
+
+#[test]
+fn a_key_that_loses_a_scope_is_refused_from_the_next_request_on() {
+    let keys = keys(&clock());
+    let issued = issue(&keys);
+    let reads = gate(keys.store().clone()).require(Policy::all_of(["read"]).unwrap());
+    let (reads, request) = (reads.into_authenticator(), bearer(issued.token.reveal()));
+    assert_eq!(subject(&reads, &request), issued.record.id().as_str());
+    assert_eq!(subject(&reads, &request), issued.record.id().as_str());
+    let (by, other) = (keys.by("ann"), ScopeSet::new(["write"]).unwrap());
+    wait(by.update(&acme(), issued.record.id(), |key| key.with_access(other.clone()))).unwrap();
+    assert_eq!(refusal(&reads, &request), InsufficientScope);
 }
 
 #[test]

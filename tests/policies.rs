@@ -143,6 +143,37 @@ fn all_of_a_group_or_one_group_is_needed() {
     assert_eq!(judge(&Policy::authenticated().or(["a"]).unwrap(), &[]), Err(InsufficientScope));
 }
 
+/// What was found of one policy, for a record or a token that is kept, is not believed of another.
+#[test]
+fn a_key_and_a_token_seen_before_are_judged_by_each_gate_and_each_route() {
+    let key = live_key();
+    let known = record("key_1", &key, Tenant::new("acme"));
+    let store = holding([known.with_access(ScopeSet::new(["read"]).unwrap())]);
+    let verifier = verifier();
+    let gate = |policy: Policy| {
+        let gate = gate(store.clone()).jwt(verifier.clone());
+        gate.require(policy).into_authenticator()
+    };
+    let reads = gate(needs("read"));
+    let others = [
+        gate(needs("write")),
+        gate(policy(&[&["read", "write"]])),
+        gate(Policy::deny()),
+        gate(needs("read").keys_only().or(["write"]).unwrap()),
+    ];
+    let token = token(r#","scope":"read""#);
+    for _ in 0..3 {
+        assert!(verdict(&reads, &bearer(key.reveal())).is_ok());
+        assert!(verdict(&reads, &bearer(&token)).is_ok());
+        for other in &others[..3] {
+            assert!(verdict(other, &bearer(key.reveal())).is_err());
+            assert!(verdict(other, &bearer(&token)).is_err());
+        }
+        assert!(verdict(&others[3], &bearer(key.reveal())).is_ok());
+        assert!(verdict(&others[3], &bearer(&token)).is_err());
+    }
+}
+
 #[test]
 fn full_access_has_every_scope_and_still_no_denied_route() {
     let key = live_key();

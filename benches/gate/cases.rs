@@ -164,8 +164,7 @@ impl World {
         Floor { inner: Hello, keys: Arc::clone(&self.floor), needed, with_headers }
     }
 
-    /// A store for each gate: a record has room for the counters of two, which is one more than services
-    /// have.
+    /// A store for each gate, as services have it.
     fn store(&self) -> MemoryStore {
         let store = MemoryStore::new();
         for record in &self.records {

@@ -150,6 +150,8 @@ impl<S> Floor<S> {
     }
 }
 
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"api\"");
+
 fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
     let (status, body): (_, &'static str) = match refusal {
         Refusal::Unknown => (StatusCode::UNAUTHORIZED, r#"{"error":"invalid_api_key"}"#),
@@ -169,13 +171,11 @@ fn refuse(refusal: Refusal) -> Response<Full<Bytes>> {
             headers.insert(RETRY_AFTER, wait.into());
             announce(standing, headers);
         }
-        _ => {
-            let challenge = HeaderValue::from_static("Bearer realm=\"api\"");
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        Refusal::Scope(Some(standing)) => {
+            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+            announce(standing, headers);
         }
-    }
-    if let Refusal::Scope(Some(standing)) = refusal {
-        announce(standing, headers);
+        _ => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
     }
     response
 }

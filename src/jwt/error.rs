@@ -5,12 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rejection::Cause;
-use crate::{Rejection, RejectionKind};
-
 /// A token that was refused, and the rule that it broke. Cheap to clone.
 ///
-/// Its texts, those of its source too, are fixed: they hold nothing of the token.
+/// Its texts, those of its source too, are fixed: they hold nothing of the token. Only what a
+/// [`Revocations`](super::Revocations) of your own says of an outage is its own.
 #[derive(Clone, Debug)]
 pub struct JwtError {
     kind: JwtErrorKind,
@@ -19,7 +17,7 @@ pub struct JwtError {
     more: Option<Arc<More>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct More {
     source: Option<Box<dyn Error + Send + Sync>>,
     retry_after: Option<Duration>,
@@ -75,7 +73,7 @@ impl JwtError {
         Self { more: Some(Arc::new(more)), ..self }
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.more.as_ref().and_then(|more| more.retry_after)
     }
 
@@ -100,25 +98,5 @@ impl Error for JwtError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let source = self.more.as_ref()?.source.as_deref()?;
         Some(source)
-    }
-}
-
-impl From<JwtError> for Rejection {
-    /// [`TokenExpired`](RejectionKind::TokenExpired) for an otherwise good token whose time has
-    /// passed, [`Unavailable`](RejectionKind::Unavailable) where it can't be told whether the token is
-    /// good, else [`TokenInvalid`](RejectionKind::TokenInvalid); the error becomes the source.
-    fn from(error: JwtError) -> Self {
-        let kind = match error.kind {
-            JwtErrorKind::Expired => RejectionKind::TokenExpired,
-            JwtErrorKind::KeysUnavailable | JwtErrorKind::RevocationsUnavailable => {
-                RejectionKind::Unavailable
-            }
-            _ => RejectionKind::TokenInvalid,
-        };
-        let rejection = match error.retry_after() {
-            Some(wait) => Self::new(kind).with_retry_after(wait),
-            None => Self::new(kind),
-        };
-        rejection.caused_by(Cause::Token(error))
     }
 }

@@ -75,7 +75,8 @@ impl Counter<'_> {
     /// Takes `cost` if it fits, and writes to `standings` where the caller of this limit then stands.
     ///
     /// Each of the usual algorithms has a road of its own to the end: where roads meet, what is in
-    /// registers has to go to memory and back.
+    /// registers has to go to memory and back. For the same reason nothing is put together to be handed
+    /// on, which took 250 cycles more among a million callers (`benches/limits`).
     #[inline(always)]
     fn take_and_tell(
         self,

@@ -7,7 +7,8 @@ use crate::principal::Method;
 use crate::render::Needed;
 use crate::{ConfigError, Principal, Rejection, RejectionKind, Scope};
 
-/// What a route asks of an authenticated caller.
+/// What a route asks of an authenticated caller. Make it once, not for each request: a gate remembers of
+/// a key or token the first policy that it was found to meet, and compares scopes for others.
 ///
 /// ```
 /// use keygate::Policy;

@@ -127,7 +127,13 @@ impl Refusals {
         self.fill(parts, why, standings, wire)
     }
 
-    fn fill(&self, parts: &mut Parts, why: Rejection, standings: &Standings, wire: Wire) -> Bytes {
+    pub(crate) fn fill(
+        &self,
+        parts: &mut Parts,
+        why: Rejection,
+        standings: &Standings,
+        wire: Wire,
+    ) -> Bytes {
         let why = with_wait(why, standings);
         let body = self.write(parts, &why, wire);
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -59,8 +59,7 @@ impl World {
         Floor { inner: Hello::new(), keys: Arc::clone(&self.floor), needed, with_headers }
     }
 
-    /// A store for each gate: a record has room for the counters of two limits, and no service has more
-    /// gates than that in front of one record.
+    /// A store for each gate, as services have it.
     pub(crate) fn store(&self) -> MemoryStore {
         let store = MemoryStore::new();
         for record in &self.records {
