@@ -12,8 +12,9 @@ use tower_service::Service;
 
 use crate::Rejection;
 use crate::body::GateBody;
-use crate::gate::{Counting, Exit, Gate, Passage};
+use crate::gate::{Counting, Exit, Passage};
 use crate::outcome::Question;
+use crate::shared::{Held, SharedGate};
 
 pin_project! {
     /// The answer to come of a service behind a gate.
@@ -23,7 +24,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, Req, S::Future>,
-        gate: Arc<Gate>,
+        gate: Arc<Held>,
     }
 }
 
@@ -45,34 +46,34 @@ where
 
     #[inline(never)]
     pub(crate) fn asking(
-        gate: &Arc<Gate>,
+        gate: &SharedGate,
         question: Question,
         request: Request<Req>,
         inner: S,
     ) -> Self {
         let state = State::Asking { question, held: Some(Box::new((request, inner))) };
-        Self { state, gate: Arc::clone(gate) }
+        Self { state, gate: gate.hold() }
     }
 
     #[inline(never)]
     pub(crate) fn counting(
-        gate: &Arc<Gate>,
+        gate: &SharedGate,
         counting: Box<Counting>,
         request: Request<Req>,
         inner: S,
     ) -> Self {
         let held = Some(Box::new((request, inner)));
         let state = State::Counting { counting: Some(counting), held };
-        Self { state, gate: Arc::clone(gate) }
+        Self { state, gate: gate.hold() }
     }
 
-    pub(crate) fn calling(gate: &Arc<Gate>, future: S::Future, exit: Exit) -> Self {
-        Self { state: State::Calling { future, exit }, gate: Arc::clone(gate) }
+    pub(crate) fn calling(gate: &SharedGate, future: S::Future, exit: Exit) -> Self {
+        Self { state: State::Calling { future, exit }, gate: gate.hold() }
     }
 
     #[inline(never)]
-    pub(crate) fn refused(gate: &Arc<Gate>, why: Rejection, exit: Exit) -> Self {
-        Self { state: State::Refused { why: Some(why), exit }, gate: Arc::clone(gate) }
+    pub(crate) fn refused(gate: &SharedGate, why: Rejection, exit: Exit) -> Self {
+        Self { state: State::Refused { why: Some(why), exit }, gate: gate.hold() }
     }
 }
 

@@ -97,6 +97,7 @@ mod require;
 mod sampling;
 mod service;
 pub mod session;
+mod shared;
 mod signal;
 pub mod store;
 mod tenant;

@@ -11,6 +11,7 @@ use crate::future::ResponseFuture;
 use crate::gate::{Exit, Gate, Passage};
 use crate::head::Head;
 use crate::outcome::Identity;
+use crate::shared::SharedGate;
 
 /// A service behind a gate; made by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -18,12 +19,17 @@ use crate::outcome::Identity;
 #[derive(Clone, Debug)]
 pub struct Auth<S> {
     inner: S,
-    gate: Arc<Gate>,
+    gate: SharedGate,
 }
 
 impl<S> Auth<S> {
     pub(crate) fn new(inner: S, gate: Arc<Gate>) -> Self {
-        Self { inner, gate }
+        Self { inner, gate: SharedGate::new(gate) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gate(&self) -> &SharedGate {
+        &self.gate
     }
 
     /// Takes the instance that was polled ready, and leaves a clone that was not.
