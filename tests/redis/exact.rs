@@ -209,9 +209,11 @@ async fn names_tell_nothing(url: &str) {
     let kept = keys(url, &prefix).await;
     assert_eq!(kept.len(), 2);
     for key in kept {
-        assert!(!key.contains("hunter2") && !key.contains("t0"), "{key}");
-        let (tag, _) = key.strip_prefix(&prefix).unwrap()[1..].split_once('}').unwrap();
+        let name = key.strip_prefix(&prefix).unwrap();
+        let (tag, _) = name[1..].split_once('}').unwrap();
         assert_eq!(tag.len(), 22, "{key}");
+        // Two letters may stand in a hash by chance.
+        assert!(!key.contains("hunter2") && !name.replace(tag, "").contains("t0"), "{key}");
     }
 }
 
