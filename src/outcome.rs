@@ -64,7 +64,7 @@ pub(crate) enum Nobody {
     Refused(RejectionKind),
     /// The token proves nobody, for this reason.
     Untrusted(JwtError),
-    /// Neither is the credential's fault.
+    /// Something else than the credential stands in the way.
     Rejected(Box<Rejection>),
 }
 

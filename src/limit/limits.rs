@@ -37,7 +37,7 @@ pub(crate) struct Limits {
     order: Arc<[usize]>,
     /// There if one of them is counted elsewhere.
     remote: Option<Remote>,
-    /// There if the only limit is one.
+    /// There if the only limit is a plain one.
     plain: Option<Arc<Plain>>,
     /// To the counters that are found by a key's digest alone.
     leads: Arc<[Lead]>,
